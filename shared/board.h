@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * board.h: shared memory in which each child shows its counters and heartbeat.
+ * A pool of pages in one memfd that cannot change its size. A child maps its
+ * own page writable and no other; the master maps all read-only, copies, clamps
+ * and displays. No lock, index, pointer, pid or descriptor is ever in it.
+ */
+#ifndef TINE_SHARED_BOARD_H
+#define TINE_SHARED_BOARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/base.h"
+#include "shared/err.h"
+
+#define BOARD_PAGE_BYTES 4096
+#define BOARD_NCAUSES 12 /* enum tine_cause of tine.h */
+
+/* Counters only rise and survive the child in the master's totals. */
+enum board_counter {
+	BOARD_ACCEPTED,
+	BOARD_REQUESTS,
+	BOARD_BYTES_IN,
+	BOARD_BYTES_OUT,
+	BOARD_DROPPED, /* connections closed by a limit */
+	BOARD_CLOSED,  /* first of BOARD_NCAUSES counters, by cause */
+	BOARD_NCOUNTERS = BOARD_CLOSED + BOARD_NCAUSES
+};
+
+/* Gauges say what is true now and die with the child. */
+enum board_gauge {
+	BOARD_HEARTBEAT_NS,   /* mono_ns() of the child's last beat */
+	BOARD_CONNECTIONS,    /* open now */
+	BOARD_LOOP_LAG_NS,    /* how late the last beat was */
+	BOARD_BUSY_PPM,       /* share of time not asleep, parts in a million */
+	BOARD_DOING_CALLBACK, /* enum board_callback */
+	BOARD_DOING_SINCE_NS,
+	BOARD_NGAUGES
+};
+
+/* One child's page. Written by the child only, with relaxed atomic stores. */
+struct board_page {
+	uint64_t counters[BOARD_NCOUNTERS];
+	uint64_t gauges[BOARD_NGAUGES];
+};
+_Static_assert(sizeof(struct board_page) <= BOARD_PAGE_BYTES,
+    "a child's page is one page");
+
+/* The master's view of the pool. */
+struct board {
+	int fd; /* memfd; -1: none */
+	size_t npages;
+	const char *map; /* read-only, npages * BOARD_PAGE_BYTES */
+	uint8_t *used;   /* one byte for each page */
+};
+
+/* A copy of a page, safe to compute with. */
+struct board_copy {
+	uint64_t counters[BOARD_NCOUNTERS];
+	uint64_t gauges[BOARD_NGAUGES];
+};
+
+int board_open(struct board *, size_t npages, struct err *);
+void board_close(struct board *);
+/* A zeroed page for a child about to be forked: its number, or -1 with errno
+ * when none is free. */
+int board_take(struct board *);
+void board_give(struct board *, int page);
+/* Copy a page; a counter above 2^53 is what no honest child reaches and is
+ * read as that. */
+void board_read(const struct board *, int page, struct board_copy *);
+/* In the child: map its page writable; NULL and errno. The caller then drops
+ * the master's map with board_close(). */
+struct board_page *board_map_own(const struct board *, int page);
+
+static inline void
+board_add(struct board_page *p, enum board_counter c, uint64_t n)
+{
+	/* One writer, so a plain read of our own value is enough. */
+	__atomic_store_n(&p->counters[c], p->counters[c] + n, __ATOMIC_RELAXED);
+}
+
+static inline void
+board_set(struct board_page *p, enum board_gauge g, uint64_t value)
+{
+	__atomic_store_n(&p->gauges[g], value, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tine.h: all that a handler sees of the server. The same header serves the
+ * handlers built into tine and those loaded from a shared object.
+ *
+ * A handler is one exported `const struct tine_handler`, made by TINE_HANDLER.
+ * Its callbacks run in a child, a process with one event loop: one at a time,
+ * never in the master, always without privileges. Unless a call says
+ * otherwise it may be made from callbacks only, and must not block.
+ *
+ * Fields and calls are only ever appended; TINE_ABI rises when that was not
+ * possible.
+ */
+#ifndef TINE_H
+#define TINE_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TINE_ABI 1
+
+#define TINE_EXPORT __attribute__((visibility("default")))
+#define TINE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/* One handler in one child: its options, its data and the server's facts. */
+struct tine_child;
+/* One connection of a child. */
+struct tine_conn;
+/* Named by struct tine_handler; what they do is not built yet. */
+struct tine_codec;
+struct tine_dgram;
+struct tine_stream;
+
+/* What a callback asks the server to do when it returns. */
+enum tine_action {
+	TINE_OK,     /* go on */
+	TINE_CLOSE,  /* close when the output written so far is out */
+	TINE_ABORT,  /* close now with a reset, unsent output is lost */
+	TINE_DETACH, /* give the descriptor to the handler (not built yet) */
+	TINE_STOP    /* stop the whole server; only with TINE_MAY_STOP */
+};
+
+/* Why a connection ended, for the close callback and the counters. */
+enum tine_cause {
+	TINE_PEER_EOF,      /* the peer closed in order */
+	TINE_RESET,         /* the peer reset, or its host is unreachable */
+	TINE_LOCAL,         /* the handler closed or aborted it */
+	TINE_IDLE,          /* nothing in either direction for `idle` */
+	TINE_FIRST_BYTE,    /* no first byte within `first-byte` */
+	TINE_READ_TIMEOUT,  /* a message begun was not completed in `read` */
+	TINE_WRITE_TIMEOUT, /* the peer took no byte of output for `write` */
+	TINE_LIFETIME,      /* older than `lifetime` */
+	TINE_OVERFLOW,      /* a limit was reached */
+	TINE_FRAMING,       /* a codec could not decode the input */
+	TINE_DRAIN,         /* the child is leaving */
+	TINE_ERROR          /* a system call failed: see err */
+};
+
+/* Flags of a handler. */
+enum {
+	TINE_MAY_STOP = 1,  /* TINE_STOP is obeyed */
+	TINE_TICK_ONCE = 2, /* tick runs in the child of place 0 only */
+};
+
+/* The type of an option; values are written as in the configuration. */
+enum tine_type {
+	TINE_STRING,   /* any text */
+	TINE_TEXT,     /* text in which C escapes (\r \n \t \\ \" \' \0 \xHH)
+	                  are resolved; may hold null bytes: see tine_option() */
+	TINE_INT,      /* decimal integer */
+	TINE_BOOL,     /* true, false, yes, no, on, off */
+	TINE_SIZE,     /* bytes, with k, m or g: 64k */
+	TINE_DURATION, /* 250ms 30s 5min 1h; tine_option_int(): milliseconds */
+	TINE_LIST,     /* texts separated by commas */
+	TINE_PATH,     /* a file; relative to the folder tine started in */
+	TINE_FOLDER    /* a folder that must exist and be readable */
+};
+
+/* One option that a handler declares; a table ends with a null name. */
+struct tine_option {
+	const char *name;
+	enum tine_type type;
+	const char *value; /* default, as text; NULL: not set */
+	int64_t min, max;  /* bounds: INT as is, SIZE bytes, DURATION
+	                      milliseconds, texts bytes; both 0: none */
+	const char *help;  /* one line for -H and the manual */
+};
+
+/* A handler: every callback is optional. */
+struct tine_handler {
+	size_t size;    /* set by TINE_HANDLER */
+	unsigned abi;   /* set by TINE_HANDLER */
+	unsigned flags; /* TINE_MAY_STOP, TINE_TICK_ONCE */
+	const char *name;
+	const struct tine_option *options; /* ended by a null name, or NULL */
+	const struct tine_codec *codec;
+	size_t conn_size; /* zeroed bytes beside each connection */
+
+	/* The child is about to serve. Anything but TINE_OK or TINE_STOP means
+	 * that it cannot: say why with tine_set_error() first. */
+	enum tine_action (*start)(struct tine_child *);
+	/* The child has closed its last connection. */
+	void (*stop)(struct tine_child *);
+	/* A connection was accepted; may write, close, refuse (TINE_ABORT). */
+	enum tine_action (*open)(struct tine_conn *);
+	/* Input has arrived: peek, consume what is complete, leave the rest. */
+	enum tine_action (*data)(struct tine_conn *);
+	/* One whole message, when the handler names a codec. */
+	enum tine_action (
+	    *frame)(struct tine_conn *, const void *buf, size_t len);
+	/* The peer closed its side; output is still possible. Without this
+	 * callback the connection closes when its output is out. */
+	enum tine_action (*eof)(struct tine_conn *);
+	/* Bytes are about to go out. */
+	void (*before_write)(struct tine_conn *);
+	/* Output had passed `output-high` and has fallen under `output-low`. */
+	void (*drained)(struct tine_conn *);
+	/* Exactly once for each open; err is an errno value or 0. */
+	void (*close)(struct tine_conn *, enum tine_cause, int err);
+	/* A UDP packet. */
+	enum tine_action (*datagram)(struct tine_dgram *);
+	/* First when the child is ready. *next: seconds to the next tick;
+	 * negative ends it. */
+	enum tine_action (*tick)(struct tine_child *, double *next);
+	/* The child drains: may this connection go now? Asked once the
+	 * connection had keepalive-grace to speak, then after each callback.
+	 * Without it connections stay until the peer closes or the
+	 * drain-timeout. */
+	bool (*quiesce)(struct tine_conn *);
+	/* After TINE_DETACH, instead of close. */
+	void (*detached)(struct tine_child *, int fd, const void *unread,
+	    size_t len);
+	/* Blocking style: the whole life of a connection as one function. */
+	void (*run)(struct tine_stream *);
+};
+
+/*
+ * TINE_HANDLER(.name = "echo", .data = echo_data); defines the handler. The
+ * server compiles its built-in handlers with a TINE_HANDLER_SYMBOL each; in a
+ * shared object the symbol is always tine_handler.
+ */
+#ifndef TINE_HANDLER_SYMBOL
+#define TINE_HANDLER_SYMBOL tine_handler
+#endif
+#define TINE_HANDLER(...)                                                      \
+	extern TINE_EXPORT const struct tine_handler TINE_HANDLER_SYMBOL;      \
+	const struct tine_handler TINE_HANDLER_SYMBOL = {                      \
+		.size = sizeof(struct tine_handler),                           \
+		.abi = TINE_ABI,                                               \
+		__VA_ARGS__                                                    \
+	}
+
+/* ---- input ---- */
+
+/*
+ * The input that was not consumed yet, contiguous, and its length in *len. The
+ * bytes belong to the server and are valid until the callback returns or
+ * tine_consume() is called. Never NULL; *len may be 0.
+ */
+TINE_EXPORT const void *tine_peek(struct tine_conn *, size_t *len);
+/* Drop len bytes of input from the front; len is at most what peek gave. */
+TINE_EXPORT void tine_consume(struct tine_conn *, size_t len);
+
+/* ---- output ---- */
+
+/*
+ * Queue a copy of the bytes; what a callback writes goes out together when it
+ * returns. 0; or -1 and errno: EPIPE the connection is closing, ENOBUFS when
+ * `output` was reached before this call (a write that begins under it is taken
+ * whole), ENOMEM.
+ */
+TINE_EXPORT int tine_write(struct tine_conn *, const void *, size_t);
+/*
+ * Queue len bytes of the regular file fd from offset off, behind what was
+ * written before. The server owns fd from here on, also on failure, and closes
+ * it when the bytes are out or the connection ends. When the file turns out
+ * shorter the connection is reset. Errors as tine_write().
+ */
+TINE_EXPORT int tine_sendfile(struct tine_conn *, int fd, off_t off,
+    size_t len);
+/* Bytes of output that the kernel has not taken yet. */
+TINE_EXPORT size_t tine_unsent(const struct tine_conn *);
+/* Output has passed `output-high` and drained was not called since. */
+TINE_EXPORT bool tine_is_congested(const struct tine_conn *);
+
+/* ---- the connection ---- */
+
+/* Close when the output is out, as if the callback returned TINE_CLOSE. No
+ * further data, eof or drained callback comes. Harmless twice. */
+TINE_EXPORT void tine_close(struct tine_conn *);
+/* The conn_size zeroed bytes beside this connection. */
+TINE_EXPORT void *tine_state(struct tine_conn *);
+/* A name for this connection that is never used again in this child. */
+TINE_EXPORT uint64_t tine_handle(const struct tine_conn *);
+/* The child's view that this connection's handler was started with. */
+TINE_EXPORT struct tine_child *tine_child(const struct tine_conn *);
+/* Add n to the requests that status and metrics show. */
+TINE_EXPORT void tine_count_requests(struct tine_conn *, unsigned n);
+
+/* ---- the child and the server's facts ---- */
+
+/* A pointer of the handler's own for each child, NULL at first. */
+TINE_EXPORT void tine_set_data(struct tine_child *, void *);
+TINE_EXPORT void *tine_data(const struct tine_child *);
+/*
+ * The value of a declared option as text: the default when it was not given,
+ * NULL when there is no default. PATH and FOLDER are absolute; TEXT has its
+ * escapes resolved, and len (may be NULL) gets its length.
+ */
+TINE_EXPORT const char *tine_option(const struct tine_child *, const char *name,
+    size_t *len);
+/* The number: INT as is, BOOL 0 or 1, SIZE bytes, DURATION milliseconds; 0
+ * when it is not set. */
+TINE_EXPORT int64_t tine_option_int(const struct tine_child *,
+    const char *name);
+/* Why start returns something else than TINE_OK: one line for the operator. */
+TINE_EXPORT void tine_set_error(struct tine_child *, const char *fmt, ...)
+    TINE_PRINTF(2, 3);
+/* This child's place, 0 to tine_count() - 1. A successor has the place of the
+ * child it replaces. */
+TINE_EXPORT int tine_place(const struct tine_child *);
+/* How many children the server runs. */
+TINE_EXPORT int tine_count(const struct tine_child *);
+/* The generation of the configuration this child belongs to, from 1. */
+TINE_EXPORT unsigned tine_generation(const struct tine_child *);
+/* The child is leaving: finish, then say goodbye. */
+TINE_EXPORT bool tine_is_draining(const struct tine_child *);
+/* "reload", "upgrade", "scale", "recycle", "stop" or "operator"; NULL while
+ * the child does not drain. */
+TINE_EXPORT const char *tine_drain_reason(const struct tine_child *);
+/* Wall clock of this turn of the loop in seconds since 1970; no system call. */
+TINE_EXPORT double tine_time(const struct tine_child *);
+/* The server's version, "0.1.0". */
+TINE_EXPORT const char *tine_version(void);
+
+enum tine_level {
+	TINE_LOG_ERROR,
+	TINE_LOG_WARN,
+	TINE_LOG_INFO,
+	TINE_LOG_DEBUG
+};
+/*
+ * One line to the server's log, marked with the child and, unless NULL, the
+ * connection. Control characters are escaped; a long line is cut.
+ */
+TINE_EXPORT void tine_log(const struct tine_conn *, enum tine_level,
+    const char *fmt, ...) TINE_PRINTF(3, 4);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

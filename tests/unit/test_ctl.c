@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The control channel's records: what passes, what does not, and how its end
+ * looks. */
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "shared/ctl.h"
+
+static int
+open_pair(void **state)
+{
+	static int fds[2];
+
+	assert_int_equal(ctl_pair(fds), 0);
+	*state = fds;
+	return 0;
+}
+
+static int
+close_pair(void **state)
+{
+	int *fds = *state;
+
+	closefd(&fds[0]);
+	closefd(&fds[1]);
+	return 0;
+}
+
+static void
+a_message_arrives_as_it_was_sent(void **state)
+{
+	struct ctl_drain drain = { .deadline_ms = 30000, .reason = CTL_SCALE };
+	int *fds = *state;
+	struct ctl_msg m;
+
+	assert_int_equal(
+	    ctl_send(fds[0], CTL_DRAIN, 7, 3, &drain, sizeof(drain), -1), 0);
+	assert_int_equal(ctl_recv(fds[1], &m, false), CTL_GOT_MSG);
+	assert_int_equal(m.head.type, CTL_DRAIN);
+	assert_int_equal(m.head.seq, 7);
+	assert_int_equal(m.head.generation, 3);
+	assert_int_equal(m.body.drain.deadline_ms, 30000);
+	assert_int_equal(m.body.drain.reason, CTL_SCALE);
+	assert_int_equal(m.fd, -1);
+	assert_int_equal(ctl_recv(fds[1], &m, false), CTL_GOT_NOTHING);
+}
+
+static void
+a_descriptor_travels_with_its_message(void **state)
+{
+	struct ctl_slot slot = { .id = 5 };
+	int *fds = *state, sent = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ctl_msg m;
+
+	assert_int_equal(
+	    ctl_send(fds[0], CTL_ADOPT, 0, 1, &slot, sizeof(slot), sent), 0);
+	assert_int_equal(ctl_recv(fds[1], &m, true), CTL_GOT_MSG);
+	assert_int_not_equal(m.fd, -1);
+	assert_int_not_equal(m.fd, sent);
+	assert_int_equal(fcntl(m.fd, F_GETFD), FD_CLOEXEC);
+	closefd(&m.fd);
+	closefd(&sent);
+}
+
+static void
+a_descriptor_that_nobody_asked_for_is_dropped(void **state)
+{
+	int *fds = *state, sent[2];
+	struct ctl_msg m;
+	char byte;
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sent), 0);
+	assert_int_equal(ctl_send(fds[0], CTL_READY, 0, 1, NULL, 0, sent[0]),
+	    0);
+	closefd(&sent[0]);
+	assert_int_equal(ctl_recv(fds[1], &m, false), CTL_GOT_MSG);
+	assert_int_equal(m.fd, -1);
+	/* No copy is left anywhere: the other end sees the end. */
+	assert_int_equal(recv(sent[1], &byte, 1, 0), 0);
+	closefd(&sent[1]);
+}
+
+static void
+a_closed_peer_is_end_of_file(void **state)
+{
+	int *fds = *state;
+	struct ctl_msg m;
+
+	closefd(&fds[0]);
+	assert_int_equal(ctl_recv(fds[1], &m, false), CTL_GOT_EOF);
+	assert_int_equal(ctl_send(fds[1], CTL_STOP, 0, 1, NULL, 0, -1), -1);
+	assert_int_equal(errno, EPIPE);
+}
+
+static void
+an_empty_record_is_no_death(void **state)
+{
+	int *fds = *state;
+	struct ctl_msg m;
+
+	assert_int_equal(send(fds[0], "", 0, 0), 0);
+	assert_int_equal(ctl_recv(fds[1], &m, false), CTL_GOT_BAD);
+	assert_int_equal(send(fds[0], "", 0, 0), 0);
+	assert_int_equal(ctl_send(fds[0], CTL_READY, 0, 1, NULL, 0, -1), 0);
+	assert_int_equal(ctl_recv(fds[1], &m, false), CTL_GOT_BAD);
+	assert_int_equal(ctl_recv(fds[1], &m, false), CTL_GOT_MSG);
+}
+
+static void
+a_peer_that_does_not_read_is_reported(void **state)
+{
+	int *fds = *state, rc;
+
+	do
+		rc = ctl_send(fds[0], CTL_READY, 0, 1, NULL, 0, -1);
+	while (rc == 0);
+	assert_int_equal(errno, EAGAIN);
+}
+
+static void
+every_text_ends_with_a_null_byte(void **state)
+{
+	char text[CTL_TEXT_MAX];
+	int *fds = *state;
+	struct ctl_msg m;
+
+	(void)memset(text, 'x', sizeof(text));
+	assert_int_equal(
+	    ctl_send(fds[0], CTL_FATAL, 0, 1, text, sizeof(text), -1), 0);
+	assert_int_equal(ctl_recv(fds[1], &m, false), CTL_GOT_MSG);
+	assert_int_equal(strlen(m.body.text), CTL_TEXT_MAX);
+}
+
+/* A record of this type and payload length, as ctl_is_valid() sees it. */
+static bool
+is_valid(unsigned version, unsigned type, uint32_t length, size_t got)
+{
+	struct ctl_msg m = {
+		.head = {
+			.version = (uint16_t)version,
+			.type = (uint16_t)type,
+			.length = length,
+		},
+	};
+
+	return ctl_is_valid(&m, got);
+}
+
+static void
+only_the_exact_length_of_a_type_is_valid(void **state)
+{
+	const size_t head = sizeof(struct ctl_header);
+	const uint32_t slot = sizeof(struct ctl_slot);
+
+	(void)state;
+	assert_true(is_valid(CTL_VERSION, CTL_READY, 0, head));
+	assert_false(is_valid(CTL_VERSION, CTL_READY, 1, head + 1));
+	assert_true(is_valid(CTL_VERSION, CTL_ADOPT, slot, head + slot));
+	assert_false(
+	    is_valid(CTL_VERSION, CTL_ADOPT, slot - 1, head + slot - 1));
+	assert_false(is_valid(CTL_VERSION, CTL_ADOPT, slot, head + slot - 1));
+	assert_true(is_valid(CTL_VERSION, CTL_FATAL, CTL_TEXT_MAX,
+	    head + CTL_TEXT_MAX));
+	assert_false(is_valid(CTL_VERSION, CTL_FATAL, CTL_TEXT_MAX + 1,
+	    head + CTL_TEXT_MAX + 1));
+}
+
+static void
+unknown_types_and_versions_are_refused(void **state)
+{
+	const size_t head = sizeof(struct ctl_header);
+
+	(void)state;
+	assert_false(is_valid(CTL_VERSION + 1, CTL_READY, 0, head));
+	assert_false(is_valid(CTL_VERSION, CTL_NONE, 0, head));
+	assert_false(is_valid(CTL_VERSION, CTL_NTYPES, 0, head));
+	assert_false(is_valid(CTL_VERSION, UINT16_MAX, 0, head));
+	assert_false(is_valid(CTL_VERSION, CTL_READY, 0, head - 1));
+}
+
+static void
+every_type_and_reason_has_a_name(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < CTL_NTYPES; i++)
+		assert_non_null(ctl_type_names[i]);
+	for (i = 0; i < CTL_NREASONS; i++)
+		assert_non_null(ctl_reason_names[i]);
+}
+
+#define with_pair(f) cmocka_unit_test_setup_teardown(f, open_pair, close_pair)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_pair(a_message_arrives_as_it_was_sent),
+		with_pair(a_descriptor_travels_with_its_message),
+		with_pair(a_descriptor_that_nobody_asked_for_is_dropped),
+		with_pair(a_closed_peer_is_end_of_file),
+		with_pair(an_empty_record_is_no_death),
+		with_pair(a_peer_that_does_not_read_is_reported),
+		with_pair(every_text_ends_with_a_null_byte),
+		cmocka_unit_test(only_the_exact_length_of_a_type_is_valid),
+		cmocka_unit_test(unknown_types_and_versions_are_refused),
+		cmocka_unit_test(every_type_and_reason_has_a_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * master.c: the supervisor's loop: events become changes, and between two turns it acts on what has changed and forks. It
+ * does not block once it serves, and never exits because of what a child did
+ * after the first was READY.
+ */
+#include <assert.h>
+#include <bsd/unistd.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/control.h"
+#include "master/master.h"
+
+#define BIND_RETRY_S 0.1
+#define BIND_PATIENCE_S 3.0
+#define FORCE_MARGIN_S                                                         \
+	4.0 /* past drain-timeout; the children's own come first */
+#define BOARD_SPARE_PAGES 64 /* for successors and those that drain */
+
+const char *const master_state_names[MASTER_NSTATES] = {
+	[MASTER_INIT] = "init",
+	[MASTER_BIND] = "bind",
+	[MASTER_STARTING] = "starting",
+	[MASTER_RUNNING] = "running",
+	[MASTER_STOPPING] = "stopping",
+	[MASTER_EXIT] = "exit",
+};
+
+static const unsigned master_next[MASTER_NSTATES] = {
+	[MASTER_INIT] = BIT(MASTER_BIND),
+	[MASTER_BIND] = BIT(MASTER_STARTING) | BIT(MASTER_EXIT),
+	[MASTER_STARTING] = BIT(MASTER_RUNNING) | BIT(MASTER_STOPPING),
+	[MASTER_RUNNING] = BIT(MASTER_STOPPING),
+	[MASTER_STOPPING] = BIT(MASTER_EXIT),
+};
+
+/* The only one. Static, so that a forked child's leak checker still sees what
+ * the master had allocated as reachable. */
+static struct master the_master;
+
+static void
+set_state(struct master *m, enum master_state to)
+{
+	assert(master_next[m->state] & BIT(to));
+	log_debug("%s > %s", master_state_names[m->state],
+	    master_state_names[to]);
+	m->state = to;
+}
+
+int
+master_accepting(const struct master *m)
+{
+	return m->count[PROC_READY];
+}
+
+void
+master_on_change(struct master *m)
+{
+	m->is_changed = true;
+}
+
+char *
+master_print_listeners(const struct master *m, char *dst, size_t size)
+{
+	char text[URL_TEXT_MAX];
+	size_t i, used = 0;
+
+	dst[0] = '\0';
+	for (i = 0; i < m->nlisteners && used < size; i++) {
+		const struct listener *l = &m->listeners[i];
+		int n = snprintf(dst + used, size - used, "%s%s (%s)",
+		    i == 0 ? "" : ", ",
+		    url_print_short(&l->url, text, sizeof(text)),
+		    m->conf->servers[l->server].handler);
+
+		used += n < 0 ? 0 : (size_t)n;
+	}
+	return dst;
+}
+
+/* ---- becoming ready ---- */
+
+static void
+print_ready(struct master *m)
+{
+	char listeners[2048], line[2304];
+	int n = master_accepting(m);
+
+	(void)master_print_listeners(m, listeners, sizeof(listeners));
+	(void)snprintf(line, sizeof(line), "ready: %d %s, %s, control %s", n,
+	    n == 1 ? "child" : "children", listeners,
+	    m->control != NULL ? m->control_path : "none");
+	(void)dprintf(STDERR_FILENO, "tine: %s\n", line);
+	if (m->log_fd != STDERR_FILENO)
+		log_info("%s", line);
+}
+
+static void
+set_running(struct master *m)
+{
+	ev_timer_stop(m->loop, &m->bind_w);
+	set_state(m, MASTER_RUNNING);
+	m->min_accepting = master_accepting(m);
+	print_ready(m);
+}
+
+/* What generation 1's children said before they died, or how they died. */
+static void
+fail_to_start(struct master *m, const char *why)
+{
+	struct err err;
+
+	if (m->last_words[0] != '\0')
+		err_set(&err, EXIT_UNAVAILABLE, "%s: %s", why, m->last_words);
+	else
+		err_set(&err, EXIT_UNAVAILABLE, "%s", why);
+	err_hint(&err,
+	    "the handler's own messages stand above; --single runs it in one "
+	    "process for a debugger");
+	master_fail(m, &err);
+}
+
+/* Generation 1: is it complete, or hopeless? */
+static void
+check_start(struct master *m)
+{
+	if (master_accepting(m) == m->nplaces)
+		set_running(m);
+	else if (!m->was_ready && m->stillborn >= POLICY_FIRST_TRIES)
+		fail_to_start(m, "no child could start");
+}
+
+static void
+on_start_timeout(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct master *m = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (m->state != MASTER_STARTING)
+		return;
+	if (master_accepting(m) == 0) {
+		fail_to_start(m, "no child was ready within start-timeout");
+		return;
+	}
+	log_warn("only %d of %d children are ready after %.0f s; trying on",
+	    master_accepting(m), m->nplaces, m->conf->start_timeout);
+	set_running(m);
+}
+
+/* ---- stopping ---- */
+
+static void
+on_force(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct master *m = w->data;
+	struct proc *p;
+
+	(void)loop;
+	(void)revents;
+	TAILQ_FOREACH(p, &m->procs, entry)
+		proc_on_lost(p);
+}
+
+static void
+end_all(struct master *m)
+{
+	struct proc *p, *next;
+
+	TAILQ_FOREACH_SAFE(p, &m->procs, entry, next)
+		proc_end(p);
+}
+
+static void
+drain_all(struct master *m)
+{
+	struct proc *p, *next;
+
+	TAILQ_FOREACH_SAFE(p, &m->procs, entry, next) {
+		if (p->state == PROC_READY)
+			proc_drain(p, CTL_STOPPING);
+		else if (p->state != PROC_DRAINING)
+			proc_end(p);
+	}
+}
+
+/* No more forks, no more service: from here on it only waits for the end. */
+static void
+set_stopping(struct master *m, double patience)
+{
+	int i;
+
+	ev_timer_stop(m->loop, &m->bind_w);
+	set_state(m, MASTER_STOPPING);
+	for (i = 0; i < m->nplaces; i++)
+		place_stop(&m->places[i]);
+	ev_timer_set(&m->force_w, patience, 0);
+	ev_timer_start(m->loop, &m->force_w);
+	master_on_change(m);
+}
+
+void
+master_stop(struct master *m, bool now)
+{
+	if (m->state == MASTER_BIND) {
+		set_state(m, MASTER_EXIT);
+		return;
+	}
+	if (m->state == MASTER_STOPPING || m->state == MASTER_EXIT) {
+		log_info("stopping at once");
+		end_all(m);
+		return;
+	}
+	log_info("stopping%s", now ? " at once" : "");
+	set_stopping(m, m->conf->drain_timeout + FORCE_MARGIN_S);
+	if (now)
+		end_all(m);
+	else
+		drain_all(m);
+}
+
+/* For the operator who looks at the terminal, and for the log. */
+static void
+print_err(const struct master *m, const struct err *err)
+{
+	(void)dprintf(STDERR_FILENO, "tine: %s\n", err->text);
+	if (err->hint[0] != '\0')
+		(void)dprintf(STDERR_FILENO, "tine: hint: %s\n", err->hint);
+	if (m->log_fd != STDERR_FILENO)
+		log_error("%s", err->text);
+}
+
+void
+master_fail(struct master *m, const struct err *err)
+{
+	struct proc *p, *next;
+
+	print_err(m, err);
+	m->exit_code = err->code;
+	if (m->state == MASTER_BIND) {
+		set_state(m, MASTER_EXIT);
+		return;
+	}
+	set_stopping(m, FORCE_MARGIN_S);
+	TAILQ_FOREACH_SAFE(p, &m->procs, entry, next)
+		proc_on_lost(p);
+}
+
+static void
+log_end(const struct master *m)
+{
+	if (m->exit_code != EXIT_OK)
+		return;
+	if (m->cut > 0)
+		log_warn("stopped: %llu connections cut",
+		    (unsigned long long)m->cut);
+	else
+		log_info("stopped");
+}
+
+/* ---- between two turns of the loop ---- */
+
+static void
+settle(struct master *m)
+{
+	while (m->is_changed) {
+		m->is_changed = false;
+		slot_update(m);
+		if (m->state == MASTER_STARTING)
+			check_start(m);
+		if (m->state == MASTER_STOPPING && TAILQ_EMPTY(&m->procs))
+			set_state(m, MASTER_EXIT);
+		if (m->control != NULL)
+			control_on_change(m->control);
+	}
+}
+
+/* While nobody at all serves, one place is tried each second, whatever its
+ * strikes. */
+static void
+rescue(struct master *m)
+{
+	struct place *best = NULL;
+	int i;
+
+	if (m->state != MASTER_RUNNING ||
+	    m->count[PROC_READY] + m->count[PROC_STARTING] +
+		    m->count[PROC_PREPARED] >
+		0)
+		return;
+	for (i = 0; i < m->nplaces; i++)
+		if (best == NULL || m->places[i].strikes < best->strikes)
+			best = &m->places[i];
+	best->is_due = true;
+	best->wants_token = false;
+}
+
+static void
+update_title(struct master *m)
+{
+	char title[sizeof(m->title)];
+	int n = master_accepting(m);
+
+	(void)snprintf(title, sizeof(title), "master, %d %s, gen %u", n,
+	    n == 1 ? "child" : "children", m->generation);
+	if (strcmp(title, m->title) == 0)
+		return;
+	(void)memcpy(m->title, title, sizeof(title));
+	setproctitle("-tine: %s", title);
+}
+
+static void
+on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	rescue(w->data);
+	update_title(w->data);
+}
+
+/* ---- binding ---- */
+
+static int
+open_places(struct master *m, struct err *err)
+{
+	int i;
+
+	if (board_open(&m->board, (size_t)m->nplaces * 2 + BOARD_SPARE_PAGES,
+		err) == -1)
+		return -1;
+	m->places = calloc((size_t)m->nplaces, sizeof(*m->places));
+	if (m->places == NULL)
+		return err_sys(err, "memory for %d places", m->nplaces);
+	for (i = 0; i < m->nplaces; i++)
+		place_init(&m->places[i], m, i);
+	policy_bucket_init(&m->bucket, m->nplaces, mono_ns());
+	return 0;
+}
+
+/* The default control path may be another tine's: then go on without. */
+static int
+open_control(struct master *m, struct err *err)
+{
+	const char *path = m->conf->control;
+
+	if (path != NULL && strcmp(path, "none") == 0)
+		return 0;
+	m->control = control_open(m, path, err);
+	if (m->control != NULL)
+		return 0;
+	if (path != NULL)
+		return -1;
+	log_warn("no control socket: %s%s%s", err->text,
+	    err->hint[0] ? "; " : "", err->hint);
+	return 0;
+}
+
+static void
+set_starting(struct master *m)
+{
+	struct err err;
+
+	if (open_control(m, &err) == -1 || open_places(m, &err) == -1) {
+		master_fail(m, &err);
+		return;
+	}
+	set_state(m, MASTER_STARTING);
+	ev_timer_stop(m->loop, &m->bind_w);
+	ev_set_cb(&m->bind_w, on_start_timeout);
+	ev_timer_set(&m->bind_w, m->conf->start_timeout, 0);
+	ev_timer_start(m->loop, &m->bind_w);
+	ev_timer_start(m->loop, &m->tick_w);
+}
+
+/* A server that has just been killed may hold the address a moment longer. */
+static void
+on_bind(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct master *m = w->data;
+	double waited =
+	    (double)(mono_ns() - m->started_ns) / (double)NSEC_PER_SEC;
+
+	(void)revents;
+	if (listener_open_all(m, &m->bind_error) == 0) {
+		set_starting(m);
+		return;
+	}
+	if (m->bind_error.sys == EADDRINUSE && waited < BIND_PATIENCE_S) {
+		ev_timer_stop(loop, w);
+		ev_timer_set(w, BIND_RETRY_S, 0);
+		ev_timer_start(loop, w);
+		return;
+	}
+	if (m->bind_error.sys == EADDRINUSE)
+		holder_name(&m->busy, &m->bind_error);
+	master_fail(m, &m->bind_error);
+}
+
+/* ---- the whole ---- */
+
+void
+master_abandon(struct master *m)
+{
+	signals_unwatch(m);
+	if (m->control != NULL)
+		control_abandon(m->control);
+	ev_loop_destroy(m->loop);
+	m->loop = NULL;
+}
+
+static void
+master_init(struct master *m, const struct conf *conf, int log_fd)
+{
+	*m = (struct master){
+		.conf = conf,
+		.log_fd = log_fd,
+		.generation = 1,
+		.started_ns = mono_ns(),
+		.nplaces = conf->processes,
+		.board = { .fd = -1 },
+		.fork_log = { .burst = 1 },
+		.min_accepting = conf->processes,
+	};
+	TAILQ_INIT(&m->procs);
+	m->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	if (m->loop == NULL)
+		return;
+	ev_timer_init(&m->bind_w, on_bind, 0, 0);
+	ev_timer_init(&m->force_w, on_force, 0, 0);
+	ev_timer_init(&m->tick_w, on_tick, 1, 1);
+	m->bind_w.data = m->force_w.data = m->tick_w.data = m;
+	signals_watch(m);
+}
+
+static void
+master_fini(struct master *m)
+{
+	if (m->control != NULL)
+		control_close(&m->control);
+	listener_close_all(m);
+	board_close(&m->board);
+	free(m->places);
+	m->places = NULL;
+	signals_unwatch(m);
+	ev_loop_destroy(m->loop);
+	m->loop = NULL;
+}
+
+enum exit_code
+master_run(const struct conf *conf, int log_fd)
+{
+	struct master *m = &the_master;
+	struct err err;
+
+	master_init(m, conf, log_fd);
+	if (m->loop == NULL) {
+		err_set(&err, EXIT_SYSTEM, "no event loop: epoll is missing");
+		print_err(m, &err);
+		return err.code;
+	}
+	set_state(m, MASTER_BIND);
+	ev_timer_start(m->loop, &m->bind_w);
+	for (;;) {
+		settle(m);
+		if (m->state == MASTER_EXIT)
+			break;
+		place_fork_due(m);
+		(void)ev_run(m->loop, EVRUN_ONCE);
+	}
+	log_end(m);
+	master_fini(m);
+	return m->exit_code;
+}

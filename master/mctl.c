@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * mctl.c: the master's end of the control channels. All that a child says is
+ * hostile: shape by ctl.c, state and rate here. No message carries anything
+ * that is used as an index, length, pid or descriptor.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "master/master.h"
+
+#define MESSAGES_PER_TURN 16 /* so that no child can starve the master */
+#define MESSAGES_PER_SEC 1000
+#define MESSAGES_LEFT 512 /* read of a dead child's channel, at most */
+
+static void
+on_prepared(struct proc *p, const struct ctl_msg *msg)
+{
+	(void)msg;
+	if (p->state == PROC_DRAINING)
+		return; /* crossed our STOP */
+	proc_set_state(p, PROC_PREPARED);
+	listener_listen(p->master, p->place->number);
+	mctl_send(p, CTL_START, NULL, 0, -1);
+}
+
+static void
+on_ready(struct proc *p, const struct ctl_msg *msg)
+{
+	(void)msg;
+	if (p->state == PROC_DRAINING)
+		return;
+	p->ready_ns = mono_ns();
+	proc_set_state(p, PROC_READY);
+	p->master->was_ready = true;
+	p->master->stillborn = 0;
+	place_on_ready(p->place, p);
+	master_on_change(p->master);
+}
+
+static void
+on_drained(struct proc *p, const struct ctl_msg *msg)
+{
+	uint32_t cut = MIN_OF(msg->body.drained.cut, 1U << 20);
+
+	if (p->state != PROC_DRAINING)
+		proc_set_state(p, PROC_DRAINING);
+	p->master->cut += cut;
+	if (cut > 0)
+		log_warn("child %d (pid %ld): %u connections cut at the end of "
+			 "its drain",
+		    p->place->number, (long)p->pid, (unsigned)cut);
+	slot_forget(p->master, p);
+	master_on_change(p->master);
+}
+
+static void
+on_logs_ok(struct proc *p, const struct ctl_msg *msg)
+{
+	(void)p;
+	(void)msg;
+}
+
+static void
+set_sick(struct proc *p, bool is_sick)
+{
+	if (p->is_sick == is_sick)
+		return;
+	p->is_sick = is_sick;
+	master_on_change(p->master);
+}
+
+static void
+on_sick(struct proc *p, const struct ctl_msg *msg)
+{
+	if (!p->is_sick)
+		log_warn("child %d (pid %ld): cannot accept: %s",
+		    p->place->number, (long)p->pid,
+		    strerror(msg->body.sick.code));
+	set_sick(p, true);
+}
+
+static void
+on_well(struct proc *p, const struct ctl_msg *msg)
+{
+	(void)msg;
+	set_sick(p, false);
+}
+
+static void
+on_recycle(struct proc *p, const struct ctl_msg *msg)
+{
+	uint32_t why = MIN_OF(msg->body.why.reason, CTL_NREASONS - 1);
+
+	if (p != p->place->incumbent || p->master->state != MASTER_RUNNING)
+		return;
+	if (place_recycle(p->place))
+		log_info("child %d (pid %ld): asks to be replaced: %s",
+		    p->place->number, (long)p->pid, ctl_reason_names[why]);
+}
+
+static void
+keep_last_words(struct proc *p, const struct ctl_msg *msg)
+{
+	(void)log_escape(p->last_words, sizeof(p->last_words), msg->body.text,
+	    strnlen(msg->body.text, msg->head.length));
+}
+
+static void
+on_shutdown(struct proc *p, const struct ctl_msg *msg)
+{
+	keep_last_words(p, msg);
+	log_info("child %d (pid %ld): a handler stops the server: %s",
+	    p->place->number, (long)p->pid, p->last_words);
+	/* A crash that follows is not what it wanted to say. */
+	p->last_words[0] = '\0';
+	if (p->master->state != MASTER_STOPPING)
+		master_stop(p->master, false);
+}
+
+#define LIVE                                                                   \
+	(BIT(PROC_STARTING) | BIT(PROC_PREPARED) | BIT(PROC_READY) |           \
+	    BIT(PROC_DRAINING))
+#define SERVING (BIT(PROC_READY) | BIT(PROC_DRAINING))
+
+/* What a child may say, and when. */
+static const struct {
+	unsigned states;
+	void (*fn)(struct proc *, const struct ctl_msg *);
+} verbs[CTL_NTYPES] = {
+	[CTL_PREPARED] = { BIT(PROC_STARTING) | BIT(PROC_DRAINING),
+	    on_prepared },
+	[CTL_READY] = { BIT(PROC_PREPARED) | BIT(PROC_DRAINING), on_ready },
+	[CTL_DRAINED] = { BIT(PROC_PREPARED) | SERVING, on_drained },
+	[CTL_LOGS_OK] = { LIVE, on_logs_ok },
+	[CTL_SICK] = { SERVING, on_sick },
+	[CTL_WELL] = { SERVING, on_well },
+	[CTL_RECYCLE] = { LIVE, on_recycle },
+	[CTL_SHUTDOWN] = { LIVE, on_shutdown },
+	[CTL_FATAL] = { LIVE, keep_last_words },
+};
+
+/* Only a server whose handler was seen by the checker to declare it may be
+ * stopped by a child. */
+static bool
+may_stop(const struct conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < conf->nservers; i++)
+		if (conf->servers[i].may_stop)
+			return true;
+	return false;
+}
+
+static void
+accuse(struct proc *p, const char *what)
+{
+	log_error("child %d (pid %ld): broke the protocol of its channel: %s "
+		  "while %s; killing it",
+	    p->place->number, (long)p->pid, what, proc_state_names[p->state]);
+	p->is_guilty = true;
+	proc_on_lost(p);
+}
+
+static void
+dispatch(struct proc *p, const struct ctl_msg *msg)
+{
+	enum ctl_type type = (enum ctl_type)msg->head.type;
+
+	if (verbs[type].fn == NULL || !(verbs[type].states & BIT(p->state)) ||
+	    (type == CTL_SHUTDOWN && !may_stop(p->master->conf)))
+		accuse(p, ctl_type_names[type]);
+	else if (!policy_rate_pass(&p->messages, MESSAGES_PER_SEC, mono_ns()))
+		accuse(p, "more messages than a child has reason to send");
+	else
+		verbs[type].fn(p, msg);
+}
+
+/* Read up to `most` messages; false when the channel gave nothing more. */
+static bool
+read_some(struct proc *p, int most)
+{
+	struct ctl_msg msg;
+
+	while (most-- > 0 && p->ctl != -1) {
+		switch (ctl_recv(p->ctl, &msg, false)) {
+		case CTL_GOT_MSG:
+			dispatch(p, &msg);
+			break;
+		case CTL_GOT_NOTHING:
+			return false;
+		case CTL_GOT_EOF:
+			proc_on_lost(p);
+			return false;
+		case CTL_GOT_BAD:
+			accuse(p, "a malformed record");
+			return false;
+		}
+	}
+	return p->ctl != -1;
+}
+
+static void
+on_channel(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	(void)read_some(w->data, MESSAGES_PER_TURN);
+}
+
+void
+mctl_start(struct proc *p)
+{
+	ev_io_init(&p->ctl_w, on_channel, p->ctl, EV_READ);
+	p->ctl_w.data = p;
+	ev_io_start(p->master->loop, &p->ctl_w);
+}
+
+/* A dead child's last messages: only its words count now. */
+static void
+read_last_words(struct proc *p)
+{
+	struct ctl_msg msg;
+	int most = MESSAGES_LEFT;
+
+	while (most-- > 0 && ctl_recv(p->ctl, &msg, false) == CTL_GOT_MSG)
+		switch (msg.head.type) {
+		case CTL_FATAL:
+			keep_last_words(p, &msg);
+			break;
+		case CTL_DRAINED:
+			p->master->cut +=
+			    MIN_OF(msg.body.drained.cut, 1U << 20);
+			break;
+		default:
+			break;
+		}
+}
+
+void
+mctl_stop(struct proc *p)
+{
+	if (p->ctl == -1)
+		return;
+	read_last_words(p);
+	ev_io_stop(p->master->loop, &p->ctl_w);
+	closefd(&p->ctl);
+}
+
+void
+mctl_send(struct proc *p, enum ctl_type type, const void *payload, size_t len,
+    int fd)
+{
+	if (p->ctl == -1)
+		return;
+	if (ctl_send(p->ctl, type, p->seq++, p->generation, payload, len, fd) ==
+	    0)
+		return;
+	/*
+	 * The socket holds some hundred messages: a child that did not read
+	 * them will not read this one. Death shows itself as EPIPE too.
+	 */
+	if (errno == EAGAIN)
+		log_error("child %d (pid %ld): does not read its channel; "
+			  "killing it",
+		    p->place->number, (long)p->pid);
+	else if (errno != EPIPE && errno != ECONNRESET)
+		log_sys(LOG_ERROR, "child %d (pid %ld): %s", p->place->number,
+		    (long)p->pid, ctl_type_names[type]);
+	proc_on_lost(p);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * proc.c: one child process as the master sees it: its state, its end, its
+ * obituary. What its death means for its place is place.c's decision.
+ */
+#include <sys/syscall.h>
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/master.h"
+
+#define END_PATIENCE_S 1.0  /* from STOP to SIGKILL */
+#define DRAIN_MARGIN_S 2.0  /* past the drain's own deadline */
+#define REAP_PATIENCE_S 5.0 /* a killed child that stays in the kernel */
+
+const char *const proc_state_names[PROC_NSTATES] = {
+	[PROC_STARTING] = "starting",
+	[PROC_PREPARED] = "prepared",
+	[PROC_READY] = "ready",
+	[PROC_DRAINING] = "draining",
+	[PROC_DEAD] = "dead",
+};
+
+static const unsigned proc_next[PROC_NSTATES] = {
+	[PROC_STARTING] =
+	    BIT(PROC_PREPARED) | BIT(PROC_DRAINING) | BIT(PROC_DEAD),
+	[PROC_PREPARED] = BIT(PROC_READY) | BIT(PROC_DRAINING) | BIT(PROC_DEAD),
+	[PROC_READY] = BIT(PROC_DRAINING) | BIT(PROC_DEAD),
+	[PROC_DRAINING] = BIT(PROC_DEAD),
+};
+
+static void on_deadline(struct ev_loop *, ev_timer *, int);
+
+static void
+set_deadline(struct proc *p, double seconds)
+{
+	ev_timer_stop(p->master->loop, &p->deadline_w);
+	ev_timer_set(&p->deadline_w, seconds, 0);
+	ev_timer_start(p->master->loop, &p->deadline_w);
+}
+
+struct proc *
+proc_new(struct place *place, pid_t pid, int pidfd, int ctl, int page)
+{
+	struct master *m = place->master;
+	struct proc *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->master = m;
+	p->place = place;
+	p->state = PROC_STARTING;
+	p->pid = pid;
+	p->pidfd = pidfd;
+	p->ctl = ctl;
+	p->page = page;
+	p->generation = m->generation;
+	p->born_ns = mono_ns();
+	m->count[PROC_STARTING]++;
+	TAILQ_INSERT_TAIL(&m->procs, p, entry);
+	ev_init(&p->deadline_w, on_deadline);
+	p->deadline_w.data = p;
+	set_deadline(p, m->conf->start_timeout);
+	mctl_start(p);
+	return p;
+}
+
+static void
+proc_free(struct proc *p)
+{
+	struct master *m = p->master;
+
+	ev_timer_stop(m->loop, &p->deadline_w);
+	m->count[p->state]--;
+	TAILQ_REMOVE(&m->procs, p, entry);
+	closefd(&p->pidfd);
+	free(p);
+}
+
+/* The only place where a child's state changes. */
+void
+proc_set_state(struct proc *p, enum proc_state to)
+{
+	struct master *m = p->master;
+
+	assert(proc_next[p->state] & BIT(to));
+	log_debug("child %d (pid %ld): %s > %s", p->place->number, (long)p->pid,
+	    proc_state_names[p->state], proc_state_names[to]);
+	ev_timer_stop(m->loop, &p->deadline_w);
+	m->count[p->state]--;
+	m->count[to]++;
+	p->last_state = p->state;
+	p->state = to;
+	if (m->state == MASTER_RUNNING)
+		m->min_accepting =
+		    MIN_OF(m->min_accepting, master_accepting(m));
+}
+
+void
+proc_signal(struct proc *p, int sig)
+{
+	if (p->pidfd != -1)
+		(void)syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0);
+}
+
+void
+proc_drain(struct proc *p, enum ctl_reason reason)
+{
+	double patience = p->master->conf->drain_timeout;
+	struct ctl_drain drain = {
+		.deadline_ms = (uint32_t)(patience * 1000),
+		.reason = (uint32_t)reason,
+	};
+
+	proc_set_state(p, PROC_DRAINING);
+	set_deadline(p, patience + DRAIN_MARGIN_S);
+	mctl_send(p, CTL_DRAIN, &drain, sizeof(drain), -1);
+}
+
+void
+proc_end(struct proc *p)
+{
+	if (p->state == PROC_DEAD)
+		return;
+	if (p->state != PROC_DRAINING)
+		proc_set_state(p, PROC_DRAINING);
+	set_deadline(p, END_PATIENCE_S);
+	mctl_send(p, CTL_STOP, NULL, 0, -1);
+}
+
+/* The time that the state allows is over. */
+static void
+on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct proc *p = w->data;
+
+	(void)loop;
+	(void)revents;
+	switch (p->state) {
+	case PROC_STARTING:
+	case PROC_PREPARED:
+		log_error("child %d (pid %ld): not ready within start-timeout",
+		    p->place->number, (long)p->pid);
+		break;
+	case PROC_DRAINING:
+		log_warn("child %d (pid %ld): did not leave in time",
+		    p->place->number, (long)p->pid);
+		break;
+	case PROC_DEAD:
+		/* Stuck in the kernel: its place must not wait for it. */
+		log_error(
+		    "child %d (pid %ld): killed, but not gone after %.0f s",
+		    p->place->number, (long)p->pid, REAP_PATIENCE_S);
+		p->wait_status = SIGKILL;
+		p->is_buried = true;
+		place_on_death(p->place, p);
+		master_on_change(p->master);
+		return;
+	case PROC_READY:
+	case PROC_NSTATES:
+		return;
+	}
+	proc_on_lost(p);
+}
+
+void
+proc_on_lost(struct proc *p)
+{
+	if (p->state == PROC_DEAD)
+		return;
+	mctl_stop(p);
+	proc_set_state(p, PROC_DEAD);
+	proc_signal(p, SIGKILL);
+	set_deadline(p, REAP_PATIENCE_S);
+	slot_forget(p->master, p);
+	/* The siblings take over its slots now; the place is refilled when
+	 * waitpid() has said how it died. */
+	master_on_change(p->master);
+}
+
+/* While nobody was ever READY, deaths are counted and explained to the one who
+ * starts the server. */
+static void
+note_stillbirth(const struct proc *p)
+{
+	struct master *m = p->master;
+	char words[64];
+
+	if (m->was_ready)
+		return;
+	m->stillborn++;
+	(void)snprintf(m->last_words, sizeof(m->last_words), "%s",
+	    p->last_words[0] != '\0'
+		? p->last_words
+		: spawn_words(p->wait_status, words, sizeof(words)));
+}
+
+/* One line for every death, whoever wanted it. */
+static void
+log_obituary(const struct proc *p)
+{
+	double age = (double)(mono_ns() - p->born_ns) / (double)NSEC_PER_SEC;
+	bool is_expected =
+	    p->last_state == PROC_DRAINING && p->wait_status == 0;
+	char words[64];
+
+	log_write(is_expected ? LOG_INFO : LOG_WARN,
+	    "child %d (pid %ld, gen %u) ended: %s, %.3f s old, was %s%s%s",
+	    p->place->number, (long)p->pid, p->generation,
+	    spawn_words(p->wait_status, words, sizeof(words)), age,
+	    proc_state_names[p->last_state], p->last_words[0] ? ": " : "",
+	    p->last_words);
+}
+
+static void
+fold_counters(struct proc *p)
+{
+	struct master *m = p->master;
+	struct board_copy copy;
+	size_t i;
+
+	board_read(&m->board, p->page, &copy);
+	for (i = 0; i < BOARD_NCOUNTERS; i++)
+		m->totals[i] += copy.counters[i];
+	board_give(&m->board, p->page);
+}
+
+void
+proc_on_reaped(struct proc *p, int wait_status)
+{
+	struct master *m = p->master;
+
+	if (p->state != PROC_DEAD) {
+		/* What it said before it died is still in the channel. */
+		mctl_stop(p);
+		proc_set_state(p, PROC_DEAD);
+		slot_forget(m, p);
+	}
+	/* It cannot be signalled any more: the pid may have a new owner. */
+	closefd(&p->pidfd);
+	fold_counters(p);
+	if (!p->is_buried) {
+		p->wait_status = wait_status;
+		log_obituary(p);
+		note_stillbirth(p);
+		place_on_death(p->place, p);
+	}
+	proc_free(p);
+	master_on_change(m);
+}

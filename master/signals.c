@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * signals.c: signals from the operator become operations of the master, and
+ * SIGCHLD becomes the end of a child. Handlers are libev's: they only wake the
+ * loop.
+ */
+#include <signal.h>
+
+#include "master/master.h"
+
+static void
+stop_on_signal(struct master *m)
+{
+	master_stop(m, false);
+}
+
+/* What a signal of spec 4 does; a null function says what is not built. */
+static const struct {
+	int sig;
+	void (*fn)(struct master *);
+	const char *name;
+} signal_table[MASTER_NSIGNALS] = {
+	{ SIGTERM, stop_on_signal, "TERM" },
+	{ SIGINT, stop_on_signal, "INT" },
+	{ SIGQUIT, stop_on_signal, "QUIT" },
+	{ SIGHUP, NULL, "HUP: reload" },
+	{ SIGUSR1, NULL, "USR1: reopening logs" },
+	{ SIGUSR2, NULL, "USR2: upgrade" },
+	{ SIGTTIN, NULL, "TTIN: one child more" },
+	{ SIGTTOU, NULL, "TTOU: one child fewer" },
+};
+
+static void
+on_signal(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct master *m = w->data;
+	size_t i;
+
+	(void)loop;
+	(void)revents;
+	for (i = 0; i < nitems(signal_table); i++) {
+		if (signal_table[i].sig != w->signum)
+			continue;
+		if (signal_table[i].fn != NULL)
+			signal_table[i].fn(m);
+		else
+			log_warn("signal %s is not built yet",
+			    signal_table[i].name);
+	}
+}
+
+/* Some process ended: a child of ours, or a stranger that PID 1 inherits. */
+static void
+on_reaped(struct ev_loop *loop, ev_child *w, int revents)
+{
+	struct master *m = w->data;
+	struct proc *p;
+
+	(void)loop;
+	(void)revents;
+	TAILQ_FOREACH(p, &m->procs, entry) {
+		if (p->pid != w->rpid)
+			continue;
+		proc_on_reaped(p, w->rstatus);
+		return;
+	}
+}
+
+void
+signals_watch(struct master *m)
+{
+	size_t i;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGWINCH, SIG_IGN);
+	for (i = 0; i < nitems(signal_table); i++) {
+		ev_signal_init(&m->signals_w[i], on_signal,
+		    signal_table[i].sig);
+		m->signals_w[i].data = m;
+		ev_signal_start(m->loop, &m->signals_w[i]);
+	}
+	ev_child_init(&m->reaper_w, on_reaped, 0, 0);
+	m->reaper_w.data = m;
+	ev_child_start(m->loop, &m->reaper_w);
+}
+
+void
+signals_unwatch(struct master *m)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(signal_table); i++)
+		ev_signal_stop(m->loop, &m->signals_w[i]);
+	ev_child_stop(m->loop, &m->reaper_w);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * single.c: --single, one process without fork for a debugger. It opens what
+ * the master would open and then becomes the only child.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "master/master.h"
+
+#define BIND_TRIES 30
+#define BIND_RETRY_MS 100
+
+/* Static: the child's leak checker must see it as reachable. */
+static struct master single;
+
+static int
+open_listeners(struct master *m, struct err *err)
+{
+	int i;
+
+	for (i = 0; i < BIND_TRIES; i++) {
+		if (listener_open_all(m, err) == 0)
+			return 0;
+		if (err->sys != EADDRINUSE)
+			return -1;
+		(void)poll(NULL, 0, BIND_RETRY_MS);
+	}
+	holder_name(&m->busy, err);
+	return -1;
+}
+
+static int
+prepare(struct master *m, struct conf *conf, struct err *err)
+{
+	enum log_sink sink;
+
+	conf->processes = 1;
+	if (conf_resolve(conf, err) == -1)
+		return -1;
+	m->log_fd = log_open(conf->log_file, &sink, err);
+	if (m->log_fd == -1)
+		return -1;
+	log_start(m->log_fd, sink, conf->log_level);
+	log_set_who("single");
+	m->conf = conf;
+	m->nplaces = 1;
+	return open_listeners(m, err);
+}
+
+int
+single_run(struct conf *conf, struct err *err)
+{
+	static struct heritage_slot *slots;
+	static char listeners[2048], ready[2304];
+	struct heritage h = {
+		.role = HERITAGE_SINGLE,
+		.conf = conf,
+		.generation = 1,
+		.parent = getppid(),
+		.ctl = -1,
+		.page = -1,
+		.ready = ready,
+	};
+	sigset_t all;
+
+	if (prepare(&single, conf, err) == -1)
+		return -1;
+	slots = calloc(single.nlisteners, sizeof(*slots));
+	if (slots == NULL)
+		return err_sys(err, "memory for listeners");
+	h.slots = slots;
+	h.nslots = listener_heritage(&single, 0, slots, single.nlisteners);
+	(void)snprintf(ready, sizeof(ready),
+	    "tine: ready: single process, %s, control none\n",
+	    master_print_listeners(&single, listeners, sizeof(listeners)));
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, NULL);
+	child_main(&h);
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * spawn.c: birth. The only file that forks: a child for a place, and the
+ * checker. A forked process keeps the descriptors it needs and no other.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/master.h"
+
+#define CHECK_PATIENCE_MS 10000
+#define CHECK_TEXT_MAX (1 << 20)
+
+char *
+spawn_words(int wait_status, char *dst, size_t size)
+{
+	if (WIFSIGNALED(wait_status))
+		(void)snprintf(dst, size, "signal %d (%s)",
+		    WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
+	else
+		(void)snprintf(dst, size, "exit code %d",
+		    WEXITSTATUS(wait_status));
+	return dst;
+}
+
+static int
+compare_fds(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/*
+ * Close all descriptors but those in keep[], which is sorted here. Close-on-
+ * exec does nothing without exec: a sibling's channel held in this process
+ * would hide the master's death from it.
+ */
+static void
+close_all_but(int *keep, size_t n)
+{
+	int next = 0;
+	size_t i;
+
+	qsort(keep, n, sizeof(*keep), compare_fds);
+	for (i = 0; i < n; i++) {
+		if (keep[i] > next)
+			(void)close_range((unsigned)next, (unsigned)keep[i] - 1,
+			    0);
+		if (keep[i] >= next)
+			next = keep[i] + 1;
+	}
+	(void)close_range((unsigned)next, ~0U, 0);
+}
+
+/* In the forked process: never returns. */
+NORETURN static void
+become(const struct heritage *h, int log_fd, int *keep)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < 3; i++)
+		keep[n++] = (int)i;
+	keep[n++] = log_fd;
+	keep[n++] = h->ctl;
+	if (h->board != NULL)
+		keep[n++] = h->board->fd;
+	for (i = 0; i < h->nslots; i++)
+		keep[n++] = h->slots[i].fd;
+	close_all_but(keep, n);
+	child_main(h);
+}
+
+#define KEEP_FIXED 6 /* 0 1 2, log, channel, board */
+
+/* fork() with all signals blocked; the parent's mask is as before. */
+static pid_t
+fork_blocked(void)
+{
+	sigset_t all, old;
+	pid_t pid;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &old);
+	pid = fork();
+	if (pid != 0)
+		(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	return pid;
+}
+
+static int
+open_pidfd(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* The process was just forked and nobody has waited for it: the pid is its
+ * own. */
+static void
+kill_newborn(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+static struct proc *
+fork_child(struct place *pl, struct heritage *h, int parent_end, int *keep,
+    struct err *err)
+{
+	struct master *m = pl->master;
+	struct proc *p;
+	int pidfd;
+	pid_t pid;
+
+	pid = fork_blocked();
+	if (pid == -1) {
+		err_sys(err, "fork for child %d", pl->number);
+		return NULL;
+	}
+	if (pid == 0) {
+		master_abandon(m);
+		become(h, m->log_fd, keep);
+	}
+	pidfd = open_pidfd(pid);
+	p = pidfd == -1 ? NULL : proc_new(pl, pid, pidfd, parent_end, h->page);
+	if (p == NULL) {
+		err_sys(err, "descriptor for child %d", pl->number);
+		kill_newborn(pid);
+		closefd(&pidfd);
+	}
+	return p;
+}
+
+struct proc *
+spawn_child(struct place *pl, struct err *err)
+{
+	struct master *m = pl->master;
+	struct heritage_slot *slots = calloc(m->nlisteners, sizeof(*slots));
+	int *keep = calloc(m->nlisteners + KEEP_FIXED, sizeof(*keep));
+	int channel[2] = { -1, -1 };
+	struct proc *p = NULL;
+	struct heritage h = {
+		.role = HERITAGE_SERVE,
+		.conf = m->conf,
+		.place = pl->number,
+		.generation = m->generation,
+		.parent = getpid(),
+		.board = &m->board,
+		.page = -1,
+		.slots = slots,
+	};
+
+	if (slots == NULL || keep == NULL || ctl_pair(channel) == -1 ||
+	    (h.page = board_take(&m->board)) == -1) {
+		err_sys(err, "resources for child %d", pl->number);
+	} else {
+		h.ctl = channel[1];
+		h.nslots =
+		    listener_heritage(m, pl->number, slots, m->nlisteners);
+		p = fork_child(pl, &h, channel[0], keep, err);
+	}
+	if (p == NULL) {
+		if (h.page != -1)
+			board_give(&m->board, h.page);
+		closefd(&channel[0]);
+	}
+	closefd(&channel[1]);
+	free(keep);
+	free(slots);
+	return p;
+}
+
+/* Wait for the checker; its exit status, or -1 when it was too slow. */
+static int
+await_checker(pid_t pid, int *status)
+{
+	struct pollfd pfd = { .fd = open_pidfd(pid), .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&pfd, 1, CHECK_PATIENCE_MS);
+	while (n == -1 && errno == EINTR);
+	closefd(&pfd.fd);
+	if (n != 1)
+		(void)kill(pid, SIGKILL);
+	while (waitpid(pid, status, 0) == -1 && errno == EINTR)
+		continue;
+	return n == 1 ? 0 : -1;
+}
+
+static char *
+read_result(int fd, size_t *len)
+{
+	struct stat st;
+	char *text;
+	ssize_t n;
+
+	if (fstat(fd, &st) == -1 || st.st_size > CHECK_TEXT_MAX)
+		return NULL;
+	text = calloc(1, (size_t)st.st_size + 1);
+	if (text == NULL)
+		return NULL;
+	n = pread(fd, text, (size_t)st.st_size, 0);
+	*len = n < 0 ? 0 : (size_t)n;
+	return text;
+}
+
+static enum exit_code
+known_code(int code)
+{
+	switch (code) {
+	case EXIT_BAD_USAGE:
+	case EXIT_UNAVAILABLE:
+	case EXIT_SYSTEM:
+	case EXIT_CANT_CREATE:
+	case EXIT_NO_PERMISSION:
+		return (enum exit_code)code;
+	default:
+		return EXIT_BAD_CONFIG;
+	}
+}
+
+/* The checker said no: its first line is what is wrong, its second the hint.
+ * The text may come from a handler's code: it is escaped. */
+static void
+take_refusal(int status, const char *text, struct err *err)
+{
+	size_t line = strcspn(text, "\n");
+	const char *hint = text[line] == '\n' ? text + line + 1 : "";
+	char words[64];
+
+	if (WIFSIGNALED(status) || line == 0) {
+		(void)err_set(err, EXIT_BAD_CONFIG,
+		    "the check of the configuration ended: %s",
+		    spawn_words(status, words, sizeof(words)));
+		(void)err_hint(err,
+		    "a loaded handler's constructor may be to blame: try the "
+		    "command without it");
+		return;
+	}
+	err->code = known_code(WEXITSTATUS(status));
+	err->sys = 0;
+	(void)log_escape(err->text, sizeof(err->text), text, line);
+	(void)log_escape(err->hint, sizeof(err->hint), hint,
+	    strcspn(hint, "\n"));
+}
+
+static int
+run_checker(const struct conf *conf, int result, struct err *err)
+{
+	int keep[KEEP_FIXED], status;
+	struct heritage h = {
+		.role = HERITAGE_CHECK,
+		.conf = conf,
+		.parent = getpid(),
+		.ctl = result,
+		.page = -1,
+	};
+	pid_t pid = fork_blocked();
+
+	if (pid == -1) {
+		err_sys(err, "fork to check the configuration");
+		return -1;
+	}
+	if (pid == 0)
+		become(&h, STDERR_FILENO, keep);
+	if (await_checker(pid, &status) == -1) {
+		err_set(err, EXIT_BAD_CONFIG,
+		    "the check of the configuration took longer than %d s",
+		    CHECK_PATIENCE_MS / 1000);
+		err_hint(err,
+		    "a host name may not resolve, or a loaded handler's "
+		    "constructor does not return");
+		return -1;
+	}
+	return status;
+}
+
+int
+spawn_checker(const struct conf *conf, char **text, size_t *len,
+    struct err *err)
+{
+	int result = memfd_create("tine-check", MFD_CLOEXEC);
+	int status;
+
+	*text = NULL;
+	*len = 0;
+	if (result == -1)
+		return err_sys(err, "memory for the check");
+	status = run_checker(conf, result, err);
+	if (status != -1)
+		*text = read_result(result, len);
+	closefd(&result);
+	if (status == -1)
+		return -1;
+	if (*text == NULL)
+		return err_set(err, EXIT_SYSTEM,
+		    "no memory for the result of the check");
+	if (status == 0 && *len > 0)
+		return 0;
+	take_refusal(status, *text, err);
+	free(*text);
+	*text = NULL;
+	return -1;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fixture.h: a struct master with places and children that are no processes:
+ * the test holds the other end of each control channel. Each test file that
+ * uses it is linked with spawn_child() wrapped.
+ */
+#ifndef TINE_TESTS_UNIT_FIXTURE_H
+#define TINE_TESTS_UNIT_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "master/master.h"
+
+#define FIXTURE_PLACES 3
+
+static struct {
+	struct master m;
+	struct conf conf;
+	struct listener listener;
+	int forks;       /* calls of spawn_child() */
+	bool fork_fails; /* what the next one does */
+	int peer[64];    /* the children's ends, by pid - 1 */
+} fx;
+
+struct proc *__wrap_spawn_child(struct place *, struct err *);
+
+struct proc *
+__wrap_spawn_child(struct place *pl, struct err *err)
+{
+	int fds[2];
+
+	if (fx.fork_fails) {
+		(void)err_set(err, EXIT_SYSTEM, "fork for child: no");
+		return NULL;
+	}
+	assert_int_equal(ctl_pair(fds), 0);
+	fx.peer[fx.forks++] = fds[1];
+	return proc_new(pl, fx.forks, -1, fds[0], board_take(&fx.m.board));
+}
+
+static int
+fixture_open(void **state)
+{
+	struct err err;
+	int i;
+
+	(void)state;
+	(void)memset(&fx, 0, sizeof(fx));
+	for (i = 0; i < (int)nitems(fx.peer); i++)
+		fx.peer[i] = -1;
+	log_set_level(LOG_ERROR);
+	conf_init(&fx.conf);
+	fx.conf.processes = FIXTURE_PLACES;
+	fx.m = (struct master){
+		.conf = &fx.conf,
+		.state = MASTER_RUNNING,
+		.generation = 1,
+		.nplaces = FIXTURE_PLACES,
+		.nlisteners = 1,
+		.listeners = &fx.listener,
+		.min_accepting = FIXTURE_PLACES,
+	};
+	TAILQ_INIT(&fx.m.procs);
+	fx.m.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	assert_int_equal(board_open(&fx.m.board, 64, &err), 0);
+	policy_bucket_init(&fx.m.bucket, FIXTURE_PLACES, mono_ns());
+	fx.listener.has_slot_per_place = true;
+	fx.listener.nslots = FIXTURE_PLACES;
+	fx.listener.slots = calloc(FIXTURE_PLACES, sizeof(struct slot));
+	fx.m.places = calloc(FIXTURE_PLACES, sizeof(struct place));
+	for (i = 0; i < FIXTURE_PLACES; i++) {
+		fx.listener.slots[i] = (struct slot){
+			.id = (uint32_t)i + 10,
+			.fd = dup(2),
+			.place = i,
+			.is_listening = true,
+		};
+		place_init(&fx.m.places[i], &fx.m, i);
+	}
+	return 0;
+}
+
+static int
+fixture_close(void **state)
+{
+	struct proc *p;
+	int i;
+
+	(void)state;
+	fx.m.state = MASTER_EXIT;
+	while ((p = TAILQ_FIRST(&fx.m.procs)) != NULL)
+		proc_on_reaped(p, 0);
+	for (i = 0; i < (int)nitems(fx.peer); i++)
+		closefd(&fx.peer[i]);
+	for (i = 0; i < FIXTURE_PLACES; i++) {
+		place_stop(&fx.m.places[i]);
+		closefd(&fx.listener.slots[i].fd);
+	}
+	free(fx.listener.slots);
+	free(fx.m.places);
+	board_close(&fx.m.board);
+	ev_loop_destroy(fx.m.loop);
+	conf_free(&fx.conf);
+	return 0;
+}
+
+/* A child says something, and the master hears it. */
+static void
+fixture_say(struct proc *p, enum ctl_type type, const void *payload, size_t len)
+{
+	assert_int_equal(
+	    ctl_send(fx.peer[p->pid - 1], type, 0, 1, payload, len, -1), 0);
+	ev_run(fx.m.loop, EVRUN_NOWAIT);
+}
+
+/* What the master said to this child next; CTL_NONE: nothing. */
+static enum ctl_type
+fixture_heard(struct proc *p, struct ctl_msg *msg)
+{
+	if (ctl_recv(fx.peer[p->pid - 1], msg, true) != CTL_GOT_MSG)
+		return CTL_NONE;
+	closefd(&msg->fd);
+	return (enum ctl_type)msg->head.type;
+}
+
+/* Everybody is forked and READY. */
+static void
+fixture_all_ready(void)
+{
+	struct ctl_msg msg;
+	int i;
+
+	place_fork_due(&fx.m);
+	for (i = 0; i < FIXTURE_PLACES; i++) {
+		struct proc *p = fx.m.places[i].incumbent;
+
+		fixture_say(p, CTL_PREPARED, NULL, 0);
+		assert_int_equal(fixture_heard(p, &msg), CTL_START);
+		fixture_say(p, CTL_READY, NULL, 0);
+		assert_int_equal(p->state, PROC_READY);
+	}
+	slot_update(&fx.m);
+	fx.m.min_accepting = FIXTURE_PLACES;
+}
+
+#define with_fixture(f)                                                        \
+	cmocka_unit_test_setup_teardown(f, fixture_open, fixture_close)
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The master's ears: what a child may not say costs that child its life, and
+ * nothing else. */
+#include "tests/unit/fixture.h"
+
+#include <sys/socket.h>
+
+static struct proc *
+a_ready_child(void)
+{
+	fixture_all_ready();
+	return fx.m.places[0].incumbent;
+}
+
+static void
+assert_condemned(const struct proc *p)
+{
+	assert_int_equal(p->state, PROC_DEAD);
+	assert_true(p->is_guilty);
+	assert_int_equal(p->ctl, -1);
+	assert_int_equal(fx.m.state, MASTER_RUNNING);
+}
+
+static void
+a_message_in_the_wrong_state_is_the_end(void **state)
+{
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	fixture_say(p, CTL_PREPARED, NULL, 0);
+	assert_condemned(p);
+}
+
+static void
+a_message_that_only_the_master_sends_is_the_end(void **state)
+{
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	fixture_say(p, CTL_STOP, NULL, 0);
+	assert_condemned(p);
+}
+
+static void
+a_malformed_record_is_the_end(void **state)
+{
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	assert_int_equal(send(fx.peer[p->pid - 1], "junk", 4, 0), 4);
+	ev_run(fx.m.loop, EVRUN_NOWAIT);
+	assert_condemned(p);
+}
+
+static void
+an_empty_record_is_the_end(void **state)
+{
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	assert_int_equal(send(fx.peer[p->pid - 1], "", 0, 0), 0);
+	ev_run(fx.m.loop, EVRUN_NOWAIT);
+	assert_condemned(p);
+}
+
+static void
+a_child_stops_the_server_only_if_its_handler_may(void **state)
+{
+	struct conf_server server = { .may_stop = false };
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	fx.conf.servers = &server;
+	fx.conf.nservers = 1;
+	fixture_say(p, CTL_SHUTDOWN, "bye", 3);
+	fx.conf.servers = NULL;
+	fx.conf.nservers = 0;
+	assert_condemned(p);
+}
+
+static void
+a_flood_is_the_end(void **state)
+{
+	struct ctl_errno sick = { .code = EMFILE };
+	struct proc *p = a_ready_child();
+	int i;
+
+	(void)state;
+	for (i = 0; i < 4000 && p->state == PROC_READY; i++)
+		fixture_say(p, CTL_SICK, &sick, sizeof(sick));
+	assert_condemned(p);
+}
+
+static void
+one_turn_reads_a_bounded_number_of_messages(void **state)
+{
+	struct ctl_errno sick = { .code = EMFILE };
+	struct proc *p = a_ready_child();
+	struct ctl_msg msg;
+	int i, left = 0;
+
+	(void)state;
+	for (i = 0; i < 40; i++)
+		assert_int_equal(ctl_send(fx.peer[p->pid - 1], CTL_SICK, 0, 1,
+				     &sick, sizeof(sick), -1),
+		    0);
+	ev_run(fx.m.loop, EVRUN_NOWAIT);
+	while (ctl_recv(p->ctl, &msg, false) == CTL_GOT_MSG)
+		left++;
+	assert_int_equal(left, 40 - 16);
+}
+
+static void
+the_end_of_the_channel_is_death(void **state)
+{
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	closefd(&fx.peer[p->pid - 1]);
+	ev_run(fx.m.loop, EVRUN_NOWAIT);
+	assert_int_equal(p->state, PROC_DEAD);
+	assert_false(p->is_guilty);
+	assert_true(fx.m.is_changed);
+}
+
+static void
+a_child_that_does_not_read_is_killed(void **state)
+{
+	struct proc *p = a_ready_child();
+	int i;
+
+	(void)state;
+	for (i = 0; i < 4000 && p->state == PROC_READY; i++)
+		mctl_send(p, CTL_RESUME, NULL, 0, -1);
+	assert_int_equal(p->state, PROC_DEAD);
+}
+
+static void
+last_words_are_heard_after_death_and_escaped(void **state)
+{
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	assert_int_equal(
+	    ctl_send(fx.peer[p->pid - 1], CTL_FATAL, 0, 1, "no\ndisk", 7, -1),
+	    0);
+	mctl_stop(p);
+	assert_string_equal(p->last_words, "no\\x0adisk");
+}
+
+static void
+an_absurd_number_of_cut_connections_is_clamped(void **state)
+{
+	struct ctl_drained drained = { .cut = UINT32_MAX };
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	fixture_say(p, CTL_DRAINED, &drained, sizeof(drained));
+	assert_int_equal(p->state, PROC_DRAINING);
+	assert_int_equal(fx.m.cut, 1U << 20);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_fixture(a_message_in_the_wrong_state_is_the_end),
+		with_fixture(a_message_that_only_the_master_sends_is_the_end),
+		with_fixture(a_malformed_record_is_the_end),
+		with_fixture(an_empty_record_is_the_end),
+		with_fixture(a_child_stops_the_server_only_if_its_handler_may),
+		with_fixture(a_flood_is_the_end),
+		with_fixture(one_turn_reads_a_bounded_number_of_messages),
+		with_fixture(the_end_of_the_channel_is_death),
+		with_fixture(a_child_that_does_not_read_is_killed),
+		with_fixture(last_words_are_heard_after_death_and_escaped),
+		with_fixture(an_absurd_number_of_cut_connections_is_clamped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

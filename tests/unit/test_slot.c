@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Adoption: no queue is without a poller while anybody serves. */
+#include "tests/unit/fixture.h"
+
+#include <signal.h>
+
+static void
+nobody_adopts_while_all_are_ready(void **state)
+{
+	struct ctl_msg msg;
+
+	(void)state;
+	fixture_all_ready();
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(fx.m.places[0].incumbent, &msg),
+	    CTL_NONE);
+}
+
+static void
+a_dead_childs_slot_is_adopted_by_two_siblings(void **state)
+{
+	struct ctl_msg msg;
+	int i;
+
+	(void)state;
+	fixture_all_ready();
+	proc_on_lost(fx.m.places[1].incumbent);
+	slot_update(&fx.m);
+	for (i = 0; i < FIXTURE_PLACES; i += 2) {
+		struct proc *p = fx.m.places[i].incumbent;
+
+		assert_int_equal(fixture_heard(p, &msg), CTL_ADOPT);
+		assert_int_equal(msg.body.slot.id, 11);
+		assert_int_equal(fixture_heard(p, &msg), CTL_NONE);
+	}
+}
+
+static void
+an_adopter_is_released_when_the_place_is_ready_again(void **state)
+{
+	struct place *pl = &fx.m.places[1];
+	struct ctl_msg msg;
+
+	(void)state;
+	fixture_all_ready();
+	proc_on_reaped(pl->incumbent, SIGKILL);
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(fx.m.places[0].incumbent, &msg),
+	    CTL_ADOPT);
+	place_fork_due(&fx.m);
+	fixture_say(pl->incumbent, CTL_PREPARED, NULL, 0);
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(fx.m.places[0].incumbent, &msg),
+	    CTL_NONE);
+	fixture_say(pl->incumbent, CTL_READY, NULL, 0);
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(fx.m.places[0].incumbent, &msg),
+	    CTL_RELEASE);
+	assert_int_equal(msg.body.slot.id, 11);
+}
+
+static void
+when_an_adopter_dies_the_last_one_adopts_both(void **state)
+{
+	struct proc *last;
+	struct ctl_msg msg;
+
+	(void)state;
+	fixture_all_ready();
+	last = fx.m.places[2].incumbent;
+	proc_on_lost(fx.m.places[1].incumbent);
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(last, &msg), CTL_ADOPT);
+	proc_on_lost(fx.m.places[0].incumbent);
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(last, &msg), CTL_ADOPT);
+	assert_int_equal(msg.body.slot.id, 10);
+	assert_int_equal(fixture_heard(last, &msg), CTL_NONE);
+}
+
+static void
+a_sick_childs_slot_is_adopted_until_it_is_well(void **state)
+{
+	struct ctl_errno sick = { .code = EMFILE };
+	struct proc *p, *sibling;
+	struct ctl_msg msg;
+
+	(void)state;
+	fixture_all_ready();
+	p = fx.m.places[0].incumbent;
+	sibling = fx.m.places[1].incumbent;
+	fixture_say(p, CTL_SICK, &sick, sizeof(sick));
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(sibling, &msg), CTL_ADOPT);
+	fixture_say(p, CTL_WELL, NULL, 0);
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(sibling, &msg), CTL_RELEASE);
+}
+
+static void
+a_socket_that_does_not_listen_is_not_adopted(void **state)
+{
+	struct ctl_msg msg;
+
+	(void)state;
+	fixture_all_ready();
+	fx.listener.slots[1].is_listening = false;
+	proc_on_lost(fx.m.places[1].incumbent);
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(fx.m.places[0].incumbent, &msg),
+	    CTL_NONE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_fixture(nobody_adopts_while_all_are_ready),
+		with_fixture(a_dead_childs_slot_is_adopted_by_two_siblings),
+		with_fixture(
+		    an_adopter_is_released_when_the_place_is_ready_again),
+		with_fixture(when_an_adopter_dies_the_last_one_adopts_both),
+		with_fixture(a_sick_childs_slot_is_adopted_until_it_is_well),
+		with_fixture(a_socket_that_does_not_listen_is_not_adopted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -15,6 +15,20 @@
 /* 2^53: the largest count that JSON readers keep exact. */
 #define BOARD_COUNT_MAX (UINT64_C(1) << 53)
 
+const char *const board_callback_names[BOARD_NCALLBACKS] = {
+	[BOARD_IN_NONE] = "no callback",
+	[BOARD_IN_START] = "start",
+	[BOARD_IN_STOP] = "stop",
+	[BOARD_IN_OPEN] = "open",
+	[BOARD_IN_DATA] = "data",
+	[BOARD_IN_EOF] = "eof",
+	[BOARD_IN_BEFORE_WRITE] = "before_write",
+	[BOARD_IN_DRAINED] = "drained",
+	[BOARD_IN_CLOSE] = "close",
+	[BOARD_IN_TICK] = "tick",
+	[BOARD_IN_QUIESCE] = "quiesce",
+};
+
 int
 board_open(struct board *b, size_t npages, struct err *err)
 {

@@ -39,6 +39,24 @@ enum board_gauge {
 	BOARD_NGAUGES
 };
 
+/* The handler's callback that a child is in. */
+enum board_callback {
+	BOARD_IN_NONE,
+	BOARD_IN_START,
+	BOARD_IN_STOP,
+	BOARD_IN_OPEN,
+	BOARD_IN_DATA,
+	BOARD_IN_EOF,
+	BOARD_IN_BEFORE_WRITE,
+	BOARD_IN_DRAINED,
+	BOARD_IN_CLOSE,
+	BOARD_IN_TICK,
+	BOARD_IN_QUIESCE,
+	BOARD_NCALLBACKS
+};
+/* "no callback", "start", ... */
+extern const char *const board_callback_names[BOARD_NCALLBACKS];
+
 /* One child's page. Written by the child only, with relaxed atomic stores. */
 struct board_page {
 	uint64_t counters[BOARD_NCOUNTERS];

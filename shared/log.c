@@ -124,6 +124,15 @@ log_set_who(const char *fmt, ...)
 }
 
 int
+log_swap_fd(int fd)
+{
+	int old = out.fd;
+
+	out.fd = fd;
+	return old;
+}
+
+int
 log_wants(enum log_level level)
 {
 	return level <= out.level;
@@ -173,6 +182,7 @@ line_send(const char *line, size_t len)
 	} while (n == -1 && errno == EINTR);
 }
 
+PRINTF_LIKE(3, 0)
 static void
 line_write(enum log_level level, int sys, const char *fmt, va_list ap)
 {
@@ -223,6 +233,88 @@ log_sys(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	line_write(level, errno, fmt, ap);
 	va_end(ap);
+}
+
+/* ---- from a signal handler ---- */
+
+/* A line that is put together without stdio. */
+struct raw {
+	char text[LINE_MAX_BYTES];
+	size_t len;
+};
+
+static void
+raw_add(struct raw *r, const char *text, size_t len)
+{
+	len = MIN_OF(len, sizeof(r->text) - r->len);
+	(void)memcpy(r->text + r->len, text, len);
+	r->len += len;
+}
+
+static void
+raw_number(struct raw *r, unsigned width, int64_t n, const char *after)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	while (i > 0 && (n > 0 || width > 0)) {
+		digits[--i] = (char)('0' + n % 10);
+		n /= 10;
+		width -= width > 0;
+	}
+	raw_add(r, digits + i, sizeof(digits) - i);
+	raw_add(r, after, strlen(after));
+}
+
+/* gmtime_r() takes a lock, so the date is computed here: years begin in March,
+ * so that a leap day comes last. */
+static void
+raw_time(struct raw *r)
+{
+	struct timespec now;
+	int64_t days, era, doe, yoe, doy, shifted, month;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	days = now.tv_sec / 86400 + 719468;
+	era = days / 146097;
+	doe = days % 146097;
+	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	shifted = (5 * doy + 2) / 153;
+	month = shifted < 10 ? shifted + 3 : shifted - 9;
+	raw_number(r, 4, yoe + era * 400 + (month <= 2), "-");
+	raw_number(r, 2, month, "-");
+	raw_number(r, 2, doy - (153 * shifted + 2) / 5 + 1, "T");
+	raw_number(r, 2, now.tv_sec / 3600 % 24, ":");
+	raw_number(r, 2, now.tv_sec / 60 % 60, ":");
+	raw_number(r, 2, now.tv_sec % 60, ".");
+	raw_number(r, 3, now.tv_nsec / 1000000, "Z error ");
+}
+
+void
+log_from_signal(const char *text, size_t len)
+{
+	static const char plain[] = "tine: error ", syslog[] = "<27>tine[";
+	struct raw r = { .len = 0 };
+
+	switch (out.sink) {
+	case LOG_SYSLOG:
+		raw_add(&r, syslog, sizeof(syslog) - 1);
+		raw_number(&r, 1, getpid(), "]: error ");
+		break;
+	case LOG_FILE:
+		raw_time(&r);
+		break;
+	case LOG_STDERR:
+		raw_add(&r, plain, sizeof(plain) - 1);
+		break;
+	}
+	raw_add(&r, out.who, strlen(out.who));
+	raw_add(&r, ": ", 2);
+	raw_add(&r, text, MIN_OF(len, sizeof(r.text) - r.len - 1));
+	if (out.sink != LOG_SYSLOG)
+		raw_add(&r, "\n", 1);
+	line_send(r.text, r.len);
 }
 
 int

@@ -41,6 +41,12 @@ enum log_level log_get_level(void);
 /* "master", "child 3": stands in every later line. */
 void log_set_who(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* Use fd instead; returns the one used before, which the caller may close. */
+int log_swap_fd(int fd);
+/* One line of level error, from a signal handler: no allocation, no locale, no
+ * time zone. */
+void log_from_signal(const char *text, size_t len);
+
 /* Would a line of this level be written? For texts that cost something. */
 int log_wants(enum log_level);
 /* errno is kept by all of these. */

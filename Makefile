@@ -1,0 +1,215 @@
+# tine: `make help` lists the targets.
+
+VERSION := 0.1.0
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+SAN ?=
+V ?= 0
+PYTHON ?= /usr/bin/python3
+
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(Q),@printf '  %-7s %s\n' '$1' '$2')
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wcast-qual \
+	-Wpointer-arith -Wwrite-strings -Wstrict-prototypes \
+	-Wmissing-prototypes -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough \
+	-Wswitch
+# A flag that this compiler knows, or nothing.
+probe = $(shell printf 'int probe;' | \
+	$(CC) -Werror $1 -x c -c -o /dev/null - 2>/dev/null && echo $1)
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIC \
+	$(call probe,-fcf-protection) \
+	$(call probe,-ftrivial-auto-var-init=zero) \
+	$(call probe,-fstrict-flex-arrays=3)
+ifeq ($(SAN),)
+HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+OPT ?= -O2
+else
+OPT ?= -O1
+SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+endif
+WERROR ?=
+CPPFLAGS += -D_GNU_SOURCE -DTINE_VERSION='"$(VERSION)"' -I. -Ishared/public
+CFLAGS += -std=gnu11 $(OPT) -g $(WARN) $(WERROR) $(HARDEN) $(SANFLAGS) \
+	-fvisibility=hidden
+LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANFLAGS)
+LIBS := -lev -lbsd -ldl -lm
+LIBS_JSON := $(shell pkg-config --libs jansson 2>/dev/null || echo -ljansson)
+
+# ---- what is built from what ----
+
+SHARED := $(wildcard shared/*.c)
+TINECTL := $(wildcard master/tinectl*.c)
+MASTER := $(filter-out master/main.c $(TINECTL),$(wildcard master/*.c))
+CHILD := $(wildcard child/*.c)
+BUILTIN := echo upper discard http
+HANDLERS := $(wildcard child/handlers/*.c)
+TESTMODS := $(patsubst tests/handlers/%.c,$(BUILD)/tests/handlers/%.so,\
+	$(wildcard tests/handlers/*.c))
+EXAMPLES := $(patsubst tests/examples/%.c,$(BUILD)/examples/%.so,\
+	$(wildcard tests/examples/*.c))
+TOOLS := $(patsubst tests/lib/%.c,$(BUILD)/tests/lib/%,\
+	$(wildcard tests/lib/*.c))
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
+	$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,\
+	$(wildcard tests/fuzz/fuzz_*.c))
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
+CORE_OBJS := $(call obj,$(SHARED) $(MASTER) $(CHILD) $(HANDLERS))
+
+all: $(BUILD)/tine $(BUILD)/tinectl $(EXAMPLES) ## build tine, tinectl and the examples
+
+$(BUILD)/tine: $(BUILD)/obj/master/main.o $(CORE_OBJS) child/exports.list
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie -Wl,--dynamic-list=child/exports.list -o $@ \
+		$(filter %.o,$^) $(LIBS) $(LIBS_JSON)
+
+$(BUILD)/tinectl: $(call obj,$(TINECTL) $(SHARED))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(LIBS) $(LIBS_JSON)
+
+# A built-in handler sees the public header and its own files only.
+$(BUILD)/obj/child/handlers/%.o: child/handlers/%.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE -Ishared/public -Ichild/handlers $(CFLAGS) \
+		-DTINE_HANDLER_SYMBOL=builtin_$* -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# What tine -V shows. Private: $(BUILD)/flags must not see it.
+$(BUILD)/obj/master/cmdline.o: private CPPFLAGS += \
+	-DCMDLINE_FLAGS='"$(strip $(CFLAGS))"' \
+	-DCMDLINE_LIBBSD='"$(shell pkg-config --modversion libbsd)"'
+
+# A loadable handler, as a user would build it.
+define loadable
+$(BUILD)/$1/%.so: tests/$2/%.c $(BUILD)/flags
+	$$(call say,SO,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) -D_GNU_SOURCE -Ishared/public $$(CFLAGS) -MMD -MP -shared \
+		-o $$@ $$<
+endef
+$(eval $(call loadable,tests/handlers,handlers))
+$(eval $(call loadable,examples,examples))
+
+$(BUILD)/tests/lib/%: tests/lib/%.c $(BUILD)/flags
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pie -MMD -MP -o $@ $< -lm
+
+# A unit test links everything but the two mains. UNIT_WRAP_<test> names the
+# functions that the test replaces.
+UNIT_WRAP_test_place := spawn_child
+UNIT_WRAP_test_spawn := child_main
+UNIT_WRAP_test_slot := spawn_child
+UNIT_WRAP_test_mctl := spawn_child
+UNIT_WRAP_test_status := spawn_child
+UNIT_WRAP_test_control := spawn_child master_stop
+WRAP_MEMORY := malloc calloc reallocarray strdup
+UNIT_WRAP_test_conf := $(WRAP_MEMORY)
+UNIT_WRAP_test_cmdline := $(WRAP_MEMORY) getcwd
+UNIT_WRAP_test_resolve := $(WRAP_MEMORY) geteuid getpwnam getpwuid getgrnam \
+	bind getaddrinfo freeaddrinfo getnameinfo
+UNIT_WRAP_test_cpus := sched_getaffinity
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(CORE_OBJS)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -Wl,--dynamic-list=child/exports.list \
+		$(patsubst %,-Wl$(comma)--wrap=%,$(UNIT_WRAP_$*)) -o $@ $^ \
+		-lcmocka $(LIBS) $(LIBS_JSON)
+comma := ,
+
+# Fuzzers: clang only.
+FUZZ_CFLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=all
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SHARED) child/handlers/http_parse.c
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS) -Ichild/handlers $(FUZZ_CFLAGS) -o $@ $^ $(LIBS)
+
+# What was compiled is stale when the flags change: the file is only written
+# anew, and so younger than the objects, when its text is another one.
+$(BUILD)/flags: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' | \
+		cmp -s - $@ 2>/dev/null || \
+		echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' > $@
+FORCE:
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- what is done with it ----
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+# To make, the object of a unit test is a step on the way, to be deleted.
+.PRECIOUS: $(BUILD)/obj/%.o
+.PHONY: all tests fuzzers check check-layers check-format check-scripts \
+	check-header unit test fuzz bench soak install uninstall clean help
+
+tests: all $(UNITS) $(TESTMODS) $(TOOLS) ## build what the tests need
+
+fuzzers: $(FUZZERS) ## build the fuzz targets (clang)
+
+check: check-layers check-format check-scripts check-header ## the gate: layers, format, scripts, public header
+
+check-layers:
+	$(Q)scripts/layers
+
+check-format:
+	$(Q)scripts/format --check
+
+check-scripts:
+	$(Q)shellcheck scripts/* .ci/run
+
+# Authors of handlers use other dialects than we do, and C++.
+check-header:
+	$(Q)$(CC) -std=c11 -pedantic -Werror -Wall -Wextra -fsyntax-only \
+		-x c shared/public/tine.h
+	$(Q)clang -std=c++11 -pedantic -Werror -Wall -Wextra -fsyntax-only \
+		-x c++ shared/public/tine.h
+
+unit: $(UNITS) ## run the unit tests
+	$(Q)scripts/unit $(BUILD)
+
+test: ## install what is missing, build with both compilers, run every test
+	$(Q)scripts/test
+
+TIME := 10
+fuzz: fuzzers ## fuzz each target for TIME seconds
+	$(Q)scripts/fuzz $(TIME) $(BUILD)
+
+bench soak: ## not built yet
+	@echo 'make $@: not built yet' >&2
+	@exit 1
+
+install: all ## install below DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(BUILD)/tine $(BUILD)/tinectl $(DESTDIR)$(PREFIX)/bin
+	install -m 644 shared/public/tine.h $(DESTDIR)$(PREFIX)/include
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/tine $(DESTDIR)$(PREFIX)/bin/tinectl \
+		$(DESTDIR)$(PREFIX)/include/tine.h
+
+compile_commands.json: FORCE ## the compiler's command lines, for editors
+	$(Q)$(MAKE) -s --no-print-directory -nB V=1 tests | scripts/compdb > $@
+
+clean: ## remove everything that was built
+	rm -rf $(BUILD) build build-clang build-san compile_commands.json
+
+help: ## this list
+	@awk -F ' *:[^#]*## ' '/^[a-z][a-z_. -]*:[^=]*## / \
+		{ printf "  %-22s %s\n", $$1, $$2 }' Makefile
+	@echo 'settings: CC=gcc|clang BUILD=folder SAN=address,undefined V=1'
+	@echo '          WERROR=-Werror OPT=-O2 DESTDIR= PREFIX=/usr/local'

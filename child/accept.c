@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * accept.c: new connections. Runs in children. Owns this child's copies of
+ * the slots and decides when they are watched: polled for the master, and
+ * neither full nor out of descriptors. It never closes a copy while the
+ * master lives: that would make libev rebuild its whole epoll set.
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "child/child.h"
+
+#define RECOVER_SECONDS 1.0
+#define REST_SECONDS 0.1
+/* A stopping child takes what waits, but no endless stream. */
+#define REST_ACCEPTS 4096
+
+static bool
+is_wanted(struct listener *l)
+{
+	const struct child *ch = l->server->child;
+
+	return l->is_polled && ch->state == CHILD_READY && ch->sick == 0 &&
+	    !ch->is_full && !l->server->is_full && !ev_is_active(&l->rest);
+}
+
+static void
+watch(struct listener *l)
+{
+	struct ev_loop *loop = l->server->child->loop;
+
+	if (is_wanted(l))
+		ev_io_start(loop, &l->io);
+	else
+		ev_io_stop(loop, &l->io);
+}
+
+void
+accept_update(struct child *ch)
+{
+	struct listener *l;
+
+	TAILQ_FOREACH(l, &ch->listeners, entry)
+		watch(l);
+}
+
+/*
+ * Out of descriptors or memory: the connection stays queued and the listener
+ * readable, so going on would spin. Wait until a connection closes or a second
+ * has passed.
+ */
+static void
+fall_sick(struct child *ch, int code)
+{
+	bool was_well = ch->sick == 0;
+
+	ch->sick = code;
+	ev_timer_stop(ch->loop, &ch->recover);
+	ev_timer_set(&ch->recover, RECOVER_SECONDS, 0.);
+	ev_timer_start(ch->loop, &ch->recover);
+	accept_update(ch);
+	if (was_well)
+		cctl_send(ch, CTL_SICK);
+}
+
+static void
+recover(struct child *ch)
+{
+	if (ch->sick == 0)
+		return;
+	ch->sick = 0;
+	ev_timer_stop(ch->loop, &ch->recover);
+	cctl_send(ch, CTL_WELL);
+	accept_update(ch);
+}
+
+static void
+on_recover(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	recover(w->data);
+}
+
+static void
+on_rested(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	watch(w->data);
+}
+
+/* The listener was shut down under us: it would be readable for ever. */
+static void
+take_rest(struct listener *l)
+{
+	ev_timer_set(&l->rest, REST_SECONDS, 0.);
+	ev_timer_start(l->server->child->loop, &l->rest);
+	watch(l);
+}
+
+/* accept4() failed: true when the next call may succeed. */
+static bool
+on_error(struct listener *l, int code)
+{
+	switch (code) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	/* Errors of the new connection that Linux hands to accept. */
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EPERM:
+		return true;
+	case EAGAIN:
+		return false;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		fall_sick(l->server->child, code);
+		return false;
+	default:
+		take_rest(l);
+		return false;
+	}
+}
+
+/* Room for one more? Full listeners are not watched: clients wait in the
+ * queue of the kernel, or are taken by a sibling. */
+static bool
+has_room(struct listener *l)
+{
+	struct tine_child *s = l->server;
+	struct child *ch = s->child;
+
+	ch->is_full = ch->nconns >= ch->max_conns;
+	s->is_full =
+	    s->limits.connections > 0 && s->nconns >= s->limits.connections;
+	if (!ch->is_full && !s->is_full)
+		return true;
+	accept_update(ch);
+	return false;
+}
+
+static void
+accept_some(struct listener *l, unsigned most)
+{
+	int fd;
+
+	while (most-- > 0 && has_room(l)) {
+		fd =
+		    accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd != -1)
+			conn_open(l->server, fd);
+		else if (!on_error(l, errno))
+			return;
+	}
+}
+
+static void
+on_connection(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct listener *l = w->data;
+
+	(void)loop;
+	(void)revents;
+	accept_some(l, l->server->budget_accepts);
+}
+
+void
+accept_on_close(struct tine_child *s)
+{
+	struct child *ch = s->child;
+
+	if (!ch->is_full && !s->is_full && ch->sick == 0)
+		return;
+	ch->is_full = false;
+	s->is_full = false;
+	recover(ch);
+	accept_update(ch);
+}
+
+void
+accept_rest(struct child *ch)
+{
+	struct listener *l;
+
+	TAILQ_FOREACH(l, &ch->listeners, entry)
+		if (is_wanted(l))
+			accept_some(l, REST_ACCEPTS);
+}
+
+/*
+ * Linux copies these options from the listener to what is accepted from it, so
+ * they are set once and cost no call a connection.
+ */
+static void
+set_options(int fd, const struct url *url)
+{
+	int nodelay = url->nodelay, alive = url->keepalive > 0;
+
+	if (url->scheme == URL_UNIX)
+		return;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay,
+		sizeof(nodelay)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &alive, sizeof(alive)) ==
+		-1 ||
+	    (alive &&
+		(setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &url->keepalive,
+		     sizeof(url->keepalive)) == -1 ||
+		    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &url->keepalive,
+			sizeof(url->keepalive)) == -1)))
+		log_sys(LOG_WARN, "nodelay and keepalive of a listener");
+}
+
+void
+accept_init(struct child *ch)
+{
+	ev_init(&ch->recover, on_recover);
+	ch->recover.data = ch;
+}
+
+static struct listener *
+find(struct child *ch, uint32_t id)
+{
+	struct listener *l;
+
+	TAILQ_FOREACH(l, &ch->listeners, entry)
+		if (l->id == id)
+			return l;
+	return NULL;
+}
+
+int
+accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
+{
+	struct listener *l = find(ch, slot->id);
+
+	if (l != NULL) {
+		/* One copy a slot: the first. */
+		closefd(&fd);
+	} else if (slot->server >= ch->nservers ||
+	    slot->listen >= ch->servers[slot->server].conf->nlistens ||
+	    fd == -1 || (l = calloc(1, sizeof(*l))) == NULL) {
+		closefd(&fd);
+		return -1;
+	} else {
+		l->server = &ch->servers[slot->server];
+		l->id = slot->id;
+		set_options(fd, &l->server->conf->listens[slot->listen]);
+		ev_io_init(&l->io, on_connection, fd, EV_READ);
+		l->io.data = l;
+		ev_init(&l->rest, on_rested);
+		l->rest.data = l;
+		TAILQ_INSERT_TAIL(&ch->listeners, l, entry);
+	}
+	l->is_polled |= poll;
+	watch(l);
+	return 0;
+}
+
+void
+accept_release(struct child *ch, uint32_t id)
+{
+	struct listener *l = find(ch, id);
+
+	if (l == NULL)
+		return;
+	l->is_polled = false;
+	watch(l);
+}
+
+void
+accept_close_all(struct child *ch)
+{
+	struct listener *l;
+
+	ev_timer_stop(ch->loop, &ch->recover);
+	while ((l = TAILQ_FIRST(&ch->listeners)) != NULL) {
+		TAILQ_REMOVE(&ch->listeners, l, entry);
+		ev_io_stop(ch->loop, &l->io);
+		ev_timer_stop(ch->loop, &l->rest);
+		closefd(&l->io.fd);
+		free(l);
+	}
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * child.h: a child's own structures; private to child/. A child is one process
+ * with one event loop: nothing here is shared with another process or thread
+ * but the board page, which only this process writes.
+ */
+#ifndef TINE_CHILD_CHILD_H
+#define TINE_CHILD_CHILD_H
+
+#include <bsd/sys/queue.h>
+#include <ev.h>
+#include <tine.h>
+
+#include "shared/board.h"
+#include "shared/conf.h"
+#include "shared/ctl.h"
+#include "shared/err.h"
+#include "shared/heritage.h"
+#include "shared/log.h"
+
+#include "child/pool.h"
+
+/* The largest single read, and the output that one callback gathers. */
+#define SCRATCH_BYTES 65536
+#define STAGE_BYTES 65536
+/* Longer than any child lives. */
+#define CLOCK_SPAN 1e9
+/* After FIN we read on for this long, so that no reset destroys the answer. */
+#define LINGER_SECONDS 1.0
+#define BEAT_SECONDS 0.5
+
+/*
+ * STARTING > PREPARED > READY <> DRAINING > LEAVING; from each to LEAVING.
+ */
+enum child_state {
+	CHILD_STARTING, /* handlers are loaded and started */
+	CHILD_PREPARED, /* waits for START */
+	CHILD_READY,    /* accepts */
+	CHILD_DRAINING, /* finishes what it has */
+	CHILD_LEAVING,  /* the loop ends with this turn */
+	CHILD_NSTATES
+};
+
+/*
+ * FREE > OPEN > FLUSHING > LINGERING > CLOSED > FREE; to CLOSED from each but
+ * FREE.
+ */
+enum conn_state {
+	CONN_FREE,
+	CONN_OPEN,
+	CONN_FLUSHING,  /* no more callbacks but close; output goes out */
+	CONN_LINGERING, /* FIN is sent; input is thrown away until EOF */
+	CONN_CLOSED,    /* waits for the sweep */
+	CONN_NSTATES
+};
+
+/* The first five are phases: a connection is in exactly one of them. */
+enum deadline_kind {
+	DEADLINE_FIRST_BYTE, /* nothing received yet */
+	DEADLINE_READ,       /* input begun and not consumed */
+	DEADLINE_WRITE,      /* output is pending */
+	DEADLINE_IDLE,       /* none of these */
+	DEADLINE_LINGER,     /* after FIN */
+	DEADLINE_LIFETIME,   /* beside the phase */
+	DEADLINE_NKINDS,
+	DEADLINE_NONE = DEADLINE_NKINDS
+};
+
+/* A place in a list of deadlines. */
+struct deadline {
+	TAILQ_ENTRY(deadline) entry;
+	double at; /* child_now() */
+};
+
+/* All that expire for one reason: ordered, because each waits as long. */
+struct deadline_list {
+	TAILQ_HEAD(, deadline) entries;
+	double seconds; /* 0: off */
+	ev_timer timer;
+	struct tine_child *server;
+};
+
+/* Input that the handler left for later. */
+struct input {
+	char *bytes; /* of the pool, or NULL */
+	uint32_t start, end, size;
+};
+
+struct chunk;
+/* Output that the kernel has not taken; the staged bytes come first. */
+struct output {
+	STAILQ_HEAD(, chunk) queue;
+	size_t bytes; /* staged, queued and in files */
+};
+
+/* Kept small: an idle connection is this and nothing else. */
+struct tine_conn {
+	ev_io io; /* first; the only watcher */
+	struct tine_child *server;
+	uint64_t handle; /* generation << 32 | number */
+	struct deadline phase, life;
+	STAILQ_ENTRY(tine_conn) dirty; /* to be settled before the loop waits */
+	SLIST_ENTRY(tine_conn) dead;   /* to be freed; then: free to be used */
+	struct input input;
+	struct output output;
+	uint8_t state;      /* enum conn_state */
+	uint8_t phase_kind; /* enum deadline_kind */
+	uint8_t cause;      /* enum tine_cause of a close under way */
+	bool is_dirty : 1;
+	bool is_blocked : 1;   /* the socket took less than it was given */
+	bool is_congested : 1; /* past output-high */
+	bool is_stalled : 1;   /* past output: reading stops */
+	bool has_received : 1; /* the first byte */
+	/* since deadline_update() looked last: */
+	bool has_read : 1;     /* bytes came */
+	bool has_sent : 1;     /* the kernel took bytes */
+	bool has_consumed : 1; /* the handler took bytes */
+	bool eof_seen : 1;
+	bool eof_told : 1;
+};
+
+SLIST_HEAD(conn_slist, tine_conn);
+
+/* 64 connections of one server, each with its handler's state behind it. */
+struct slab_page {
+	SLIST_ENTRY(slab_page) entry;
+	char objects[] __attribute__((aligned(16)));
+};
+
+struct slab {
+	SLIST_HEAD(, slab_page) pages;
+	struct conn_slist free;
+	size_t object_bytes;
+};
+
+/* The checked value of one declared option. */
+struct option_value {
+	char *text; /* NULL: not set */
+	size_t len;
+	int64_t number;
+};
+
+/* One server of the configuration in this child: what a handler's callbacks
+ * know as their child. */
+struct tine_child {
+	struct child *child;
+	const struct conf_server *conf;
+	struct tine_handler handler; /* a copy; unknown fields are null */
+	void *library;               /* of dlopen, or NULL */
+	struct option_value *options;
+	void *data; /* the handler's own */
+	struct slab slab;
+	struct deadline_list deadlines[DEADLINE_NKINDS];
+	ev_timer tick;
+	uint64_t nconns;
+	struct conf_limits limits; /* as configured, made consistent */
+	size_t read_bytes;         /* asked of one recv */
+	size_t budget_bytes;       /* read, and sent, in one event */
+	unsigned budget_accepts;
+	bool has_started;
+	bool has_stopped; /* it asked for the end of the server */
+	bool is_full;     /* limits.connections reached */
+	bool has_misused;
+	char refusal[256]; /* tine_set_error() */
+};
+
+/* This child's copy of one slot. */
+struct listener {
+	TAILQ_ENTRY(listener) entry;
+	ev_io io;
+	ev_timer rest; /* after EINVAL */
+	struct tine_child *server;
+	uint32_t id; /* of the slot, as the master counts */
+	bool is_polled;
+};
+
+/* What runs now, for the crash line and the board. */
+struct doing {
+	const struct tine_child *server;
+	const struct tine_conn *conn;
+	enum board_callback callback;
+};
+
+struct drain {
+	ev_timer grace, deadline;
+	enum ctl_reason reason;
+	bool is_quiescing; /* the grace is over */
+	bool is_cutting;   /* the deadline has come */
+	uint32_t cut;
+};
+
+struct child {
+	const struct heritage *heritage;
+	const struct conf *conf;
+	struct ev_loop *loop;
+	enum child_state state;
+	int exit_code;
+
+	struct tine_child *servers; /* as many as conf->servers */
+	size_t nservers;
+	TAILQ_HEAD(, listener) listeners;
+	uint64_t nconns, max_conns;
+	uint32_t last_number; /* of a connection object */
+	bool is_full;
+	int sick; /* errno that made accepting stop, or 0 */
+	ev_timer recover;
+
+	struct board_page *board, own_page;
+	struct doing doing;
+
+	struct pool pool;
+	char *scratch, *stage;
+	size_t staged;
+	struct tine_conn *current; /* whose callback runs: it owns the stage */
+	struct {
+		struct tine_conn *conn;
+		const char *bytes;
+		size_t len;
+	} window; /* input in the scratch that was not consumed yet */
+	STAILQ_HEAD(, tine_conn) dirty;
+	struct conn_slist dead;
+	ev_prepare sweep;
+
+	ev_timer clock; /* never fires: shows libev's monotonic clock */
+	uint64_t clock_base_ns;
+
+	struct drain drain;
+
+	struct {
+		ev_io io;
+		uint32_t seq;
+		unsigned owed; /* BIT(type) of messages still to be sent */
+	} channel;
+
+	struct {
+		ev_async wake;
+		ev_timer patience;
+	} term;
+
+	struct {
+		ev_timer timer;
+		double due;
+		uint64_t cpu_ns, wall_ns, titled_conns;
+		unsigned count;
+	} beat;
+};
+
+/* Seconds since the loop was made, as of this turn: monotonic, no call into
+ * the system. */
+static inline double
+child_now(const struct child *ch)
+{
+	/* libev does not show its monotonic clock, but what is left of a timer
+	 * is measured by it. */
+	union {
+		const ev_timer *ro;
+		ev_timer *rw;
+	} clock = { .ro = &ch->clock };
+
+	return CLOCK_SPAN - ev_timer_remaining(ch->loop, clock.rw);
+}
+
+/* ---- child.c ---- */
+/* A loop and everything that does not depend on the process: no privileges,
+ * no signals, no channel. For child_main() and for tests. */
+int child_init(struct child *, const struct heritage *, struct err *);
+/* Undo child_init(): handlers are stopped, connections must be gone. */
+void child_fini(struct child *);
+void child_set_state(struct child *, enum child_state);
+/* End the loop; what is left is closed behind it. */
+void child_leave(struct child *);
+/* Close every connection at once. */
+void child_close_conns(struct child *);
+/* PREPARED > READY: accept, tick, and say so. */
+void child_serve(struct child *);
+/* A handler asked for the end of the server. */
+void child_shutdown(struct tine_child *);
+void child_each_conn(struct child *, void (*fn)(struct tine_conn *));
+
+/* ---- privs.c ---- */
+/* Become the unprivileged process that may run handler code. */
+int privs_drop(const struct conf *, struct err *);
+void privs_limit_files(void);
+void privs_hide_memory(const struct conf *);
+/* stdin and stdout are /dev/null from now on. */
+int privs_leave_terminal(struct err *);
+/* Get SIGTERM when the master dies; -1 when it is dead. */
+int privs_watch_parent(pid_t parent, struct err *);
+
+/* ---- check.c ---- */
+/* The roles that look at handlers and end. */
+int check_run(const struct heritage *);
+int check_list(const struct heritage *);
+
+/* ---- handler.c ---- */
+/* Fill handler and library from a built-in name or a path. */
+int handler_load(struct tine_handler *, void **library, const char *name,
+    const struct conf *, struct err *);
+void handler_unload(void **library);
+extern const struct tine_handler *const handler_builtins[];
+
+/* ---- option.c ---- */
+extern const char *const option_type_names[];
+/* An array as long as the handler's options, or NULL when it has none. */
+int option_parse(struct option_value **, const struct tine_handler *,
+    const struct conf *, const struct conf_server *, struct err *);
+void option_free(struct option_value **, const struct tine_handler *);
+
+/* ---- server.c ---- */
+/* Load the handler of conf->servers[index] and check its options. */
+int server_init(struct tine_child *, struct child *, const struct conf_server *,
+    struct err *);
+void server_fini(struct tine_child *);
+/* Call start; *stop becomes true when the handler ends the whole server. */
+int server_start(struct tine_child *, bool *stop, struct err *);
+void server_stop(struct tine_child *);
+void server_start_ticks(struct tine_child *);
+/* The handler did what tine.h forbids: said once. */
+void server_blame(struct tine_child *, const char *what);
+
+/* ---- slab.c ---- */
+void slab_init(struct slab *, size_t state_bytes);
+void slab_fini(struct slab *);
+/* A connection with state CONN_FREE and a new handle; NULL: no memory. */
+struct tine_conn *slab_take(struct slab *, uint32_t *last_number);
+void slab_give(struct slab *, struct tine_conn *);
+void slab_each(struct slab *, void (*fn)(struct tine_conn *));
+
+/* ---- accept.c ---- */
+void accept_init(struct child *);
+/* Know a slot; fd is owned from here on, also on failure. */
+int accept_add(struct child *, const struct ctl_slot *, int fd, bool poll);
+void accept_release(struct child *, uint32_t id);
+/* Start and stop watchers as limits and states ask. */
+void accept_update(struct child *);
+/* A connection is gone: what was full may be no more. */
+void accept_on_close(struct tine_child *);
+/* Take what waits in the queues now. */
+void accept_rest(struct child *);
+void accept_close_all(struct child *);
+
+/* ---- call.c ---- */
+/* Around every call of handler code; conn may be NULL. */
+void call_enter(struct tine_child *, const struct tine_conn *,
+    enum board_callback);
+void call_leave(struct tine_child *);
+/* Run a callback whose output is staged; conn_settle() must follow. */
+enum tine_action call_action(struct tine_conn *, enum board_callback,
+    enum tine_action (*fn)(struct tine_conn *));
+/* As call_action; NULL is accepted. */
+void call_notice(struct tine_conn *, enum board_callback,
+    void (*fn)(struct tine_conn *));
+bool call_quiesce(struct tine_conn *);
+void call_close(struct tine_conn *, enum tine_cause, int err);
+
+/* ---- conn.c ---- */
+extern const char *const conn_state_names[CONN_NSTATES];
+/* Serve fd, which is owned from here on, also on failure. */
+void conn_open(struct tine_child *, int fd);
+/* The one way out; harmless twice. err is an errno value or 0. */
+void conn_close(struct tine_conn *, enum tine_cause, int err);
+/* Reset: the peer learns that its answer is not whole. */
+void conn_abort(struct tine_conn *, enum tine_cause, int err);
+/* Close when the output is out; conn_settle() must follow. */
+void conn_finish(struct tine_conn *, enum tine_cause);
+/* Do what follows from the last event: send, tell end-of-file, ask quiesce,
+ * choose the deadline and the events to wait for. */
+void conn_settle(struct tine_conn *);
+/* Settle before the loop waits again. */
+void conn_mark_dirty(struct tine_conn *);
+/* Settle the dirty and free the dead. */
+void conn_sweep(struct child *);
+/* Run a callback of the handler, if it has it, and obey. */
+void conn_call(struct tine_conn *, enum board_callback,
+    enum tine_action (*fn)(struct tine_conn *));
+bool conn_may_read(const struct tine_conn *);
+/* The cause that an error of send or recv means. */
+enum tine_cause conn_cause_of(int err);
+
+/* ---- input.c ---- */
+/* Read and deliver, at most budget.bytes. */
+void input_read(struct tine_conn *);
+/* Read and throw away; closes at end-of-file. */
+void input_discard(struct tine_conn *);
+/* After a callback: keep what it left, give back what is empty. */
+void input_settle(struct tine_conn *);
+void input_fini(struct tine_conn *);
+size_t input_bytes(const struct tine_conn *);
+
+/* ---- output.c ---- */
+/* Send what can be sent, at most budget.bytes; may close. */
+void output_flush(struct tine_conn *);
+void output_fini(struct tine_conn *);
+
+/* ---- deadline.c ---- */
+void deadline_init(struct tine_child *);
+void deadline_fini(struct tine_child *);
+/* The connection exists from now on. */
+void deadline_begin(struct tine_conn *);
+/* Be in the phase that the connection's state means. */
+void deadline_update(struct tine_conn *);
+void deadline_end(struct tine_conn *);
+
+/* ---- drain.c ---- */
+void drain_init(struct child *);
+/* Stop accepting and let connections end, within so many seconds. */
+void drain_begin(struct child *, double seconds, enum ctl_reason);
+void drain_resume(struct child *);
+/* A connection is gone: was it the last? */
+void drain_on_close(struct child *);
+
+/* ---- cctl.c ---- */
+void cctl_init(struct child *);
+void cctl_start(struct child *);
+void cctl_stop(struct child *);
+/* Without a channel these do nothing. */
+void cctl_send(struct child *, enum ctl_type);
+void cctl_send_text(struct child *, enum ctl_type, const char *text);
+/* Send what the master could not take before. */
+void cctl_retry(struct child *);
+/* The master died. */
+void cctl_on_orphan(struct child *);
+
+/* ---- term.c ---- */
+/* SIGTERM, and the end of a child that is left alone. */
+int term_init(struct child *, struct err *);
+void term_fini(void);
+/* Be killed when the orphan limit has passed. */
+void term_arm(void);
+/* DRAIN came: no need to leave by ourselves. */
+void term_on_drain(struct child *);
+
+/* ---- crash.c ---- */
+void crash_init(struct child *);
+void crash_fini(void);
+
+/* ---- beat.c ---- */
+void beat_init(struct child *);
+void beat_start(struct child *);
+void beat_stop(struct child *);
+
+#endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conn.c: the life of a connection. Runs in children. Owns its state, its
+ * descriptor and the order of things in an event: callback, output, close.
+ * conn_close() is the only way out; memory is freed by the sweep, never under
+ * a running callback.
+ */
+#include <sys/socket.h>
+
+#include <assert.h>
+#include <errno.h>
+
+#include "child/child.h"
+
+const char *const conn_state_names[CONN_NSTATES] = {
+	[CONN_FREE] = "free",
+	[CONN_OPEN] = "open",
+	[CONN_FLUSHING] = "flushing",
+	[CONN_LINGERING] = "lingering",
+	[CONN_CLOSED] = "closed",
+};
+
+static const uint8_t conn_next[CONN_NSTATES] = {
+	[CONN_FREE] = BIT(CONN_OPEN),
+	[CONN_OPEN] = BIT(CONN_FLUSHING) | BIT(CONN_CLOSED),
+	[CONN_FLUSHING] = BIT(CONN_LINGERING) | BIT(CONN_CLOSED),
+	[CONN_LINGERING] = BIT(CONN_CLOSED),
+	[CONN_CLOSED] = BIT(CONN_FREE),
+};
+
+static void
+conn_set_state(struct tine_conn *c, enum conn_state to)
+{
+	assert(conn_next[c->state] & BIT(to));
+	log_debug("conn %u.%u: %s > %s", (unsigned)c->handle,
+	    (unsigned)(c->handle >> 32), conn_state_names[c->state],
+	    conn_state_names[to]);
+	c->state = (uint8_t)to;
+}
+
+enum tine_cause
+conn_cause_of(int err)
+{
+	switch (err) {
+	case ECONNRESET:
+	case EPIPE:
+	case ETIMEDOUT:
+	case ENOTCONN:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+		return TINE_RESET;
+	default:
+		return TINE_ERROR;
+	}
+}
+
+static void
+obey(struct tine_conn *c, enum tine_action action)
+{
+	switch (action) {
+	case TINE_OK:
+		return;
+	case TINE_CLOSE:
+		conn_finish(c, TINE_LOCAL);
+		return;
+	case TINE_ABORT:
+		conn_abort(c, TINE_LOCAL, 0);
+		return;
+	case TINE_STOP:
+		child_shutdown(c->server);
+		return;
+	case TINE_DETACH:
+		break;
+	}
+	server_blame(c->server, "an action that is unknown or not built yet");
+	conn_finish(c, TINE_ERROR);
+}
+
+void
+conn_call(struct tine_conn *c, enum board_callback what,
+    enum tine_action (*fn)(struct tine_conn *))
+{
+	if (fn != NULL)
+		obey(c, call_action(c, what, fn));
+}
+
+/* ---- closing ---- */
+
+/* Nothing that the child keeps may lead to a closed connection. */
+static void
+forget(struct tine_conn *c)
+{
+	struct child *ch = c->server->child;
+
+	ev_io_stop(ch->loop, &c->io);
+	deadline_end(c);
+	output_fini(c);
+	if (ch->window.conn == c)
+		ch->window.conn = NULL;
+	input_fini(c);
+	if (ch->current == c)
+		ch->current = NULL;
+}
+
+void
+conn_close(struct tine_conn *c, enum tine_cause cause, int err)
+{
+	struct tine_child *s = c->server;
+	struct child *ch = s->child;
+
+	if (c->state == CONN_CLOSED)
+		return;
+	conn_set_state(c, CONN_CLOSED);
+	forget(c);
+	call_close(c, cause, err);
+	board_add(ch->board,
+	    (enum board_counter)((unsigned)BOARD_CLOSED + (unsigned)cause), 1);
+	if (cause == TINE_OVERFLOW)
+		board_add(ch->board, BOARD_DROPPED, 1);
+	s->nconns--;
+	ch->nconns--;
+	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
+	closefd(&c->io.fd);
+	SLIST_INSERT_HEAD(&ch->dead, c, dead);
+	accept_on_close(s);
+	drain_on_close(ch);
+}
+
+void
+conn_abort(struct tine_conn *c, enum tine_cause cause, int err)
+{
+	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	/* Fails only on a socket that cannot be reset, and then a plain close
+	 * is all there is. */
+	if (c->state != CONN_CLOSED)
+		(void)setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &now,
+		    sizeof(now));
+	conn_close(c, cause, err);
+}
+
+void
+conn_finish(struct tine_conn *c, enum tine_cause cause)
+{
+	if (c->state != CONN_OPEN)
+		return;
+	c->cause = (uint8_t)cause;
+	conn_set_state(c, CONN_FLUSHING);
+}
+
+/*
+ * All output is out. Closing now would answer input that is still under way
+ * with a reset, and a reset destroys what the peer has not read yet: so say
+ * FIN and read on until the peer has closed too.
+ */
+static void
+say_fin(struct tine_conn *c)
+{
+	if (c->eof_seen || shutdown(c->io.fd, SHUT_WR) == -1)
+		conn_close(c, (enum tine_cause)c->cause, 0);
+	else
+		conn_set_state(c, CONN_LINGERING);
+}
+
+/* ---- what follows from an event ---- */
+
+bool
+conn_may_read(const struct tine_conn *c)
+{
+	if (c->state == CONN_LINGERING)
+		return true;
+	return c->state == CONN_OPEN && !c->eof_seen && !c->is_stalled &&
+	    input_bytes(c) < c->server->limits.input;
+}
+
+/* End-of-file is news only when the handler could have taken all that came
+ * before it; a congested one will go on in `drained`. */
+static bool
+tell_eof(struct tine_conn *c)
+{
+	if (!c->eof_seen || c->eof_told || c->is_congested)
+		return false;
+	c->eof_told = true;
+	if (c->server->handler.eof == NULL) {
+		conn_finish(c, TINE_PEER_EOF);
+		return false;
+	}
+	conn_call(c, BOARD_IN_EOF, c->server->handler.eof);
+	return true;
+}
+
+/* A full buffer that no output waits to make room in: there is no event left
+ * that could bring the handler to consume. */
+static bool
+has_overflowed(const struct tine_conn *c)
+{
+	return input_bytes(c) >= c->server->limits.input &&
+	    c->output.bytes == 0 && !c->is_congested;
+}
+
+/* True when a callback ran, whose output must be sent. */
+static bool
+advance(struct tine_conn *c, bool *asked)
+{
+	if (c->state == CONN_OPEN && tell_eof(c))
+		return true;
+	if (c->state == CONN_OPEN && has_overflowed(c))
+		conn_close(c, TINE_OVERFLOW, 0);
+	if (c->state == CONN_OPEN && !*asked) {
+		*asked = true;
+		if (c->server->child->drain.is_quiescing && call_quiesce(c))
+			conn_finish(c, TINE_DRAIN);
+		/* It may have written its goodbye. */
+		if (c->server->child->staged > 0)
+			return true;
+	}
+	if (c->state == CONN_FLUSHING && c->output.bytes == 0)
+		say_fin(c);
+	return false;
+}
+
+static void
+arm(struct tine_conn *c)
+{
+	struct ev_loop *loop = c->server->child->loop;
+	int want = 0;
+
+	if (conn_may_read(c))
+		want |= EV_READ;
+	if (c->output.bytes > 0 || (c->state == CONN_OPEN && c->is_congested))
+		want |= EV_WRITE;
+	if (ev_is_active(&c->io)) {
+		if ((c->io.events & (EV_READ | EV_WRITE)) == want)
+			return;
+		ev_io_stop(loop, &c->io);
+	}
+	if (want != 0) {
+		ev_io_modify(&c->io, want);
+		ev_io_start(loop, &c->io);
+	}
+}
+
+void
+conn_settle(struct tine_conn *c)
+{
+	struct child *ch = c->server->child;
+	bool asked = false;
+
+	do {
+		if (c->state == CONN_CLOSED)
+			break;
+		input_settle(c);
+		if (c->output.bytes > 0 && !c->is_blocked)
+			call_notice(c, BOARD_IN_BEFORE_WRITE,
+			    c->server->handler.before_write);
+		output_flush(c);
+	} while (c->state != CONN_CLOSED && advance(c, &asked));
+	ch->current = NULL;
+	if (c->state == CONN_CLOSED)
+		return;
+	deadline_update(c);
+	arm(c);
+}
+
+static void
+on_writable(struct tine_conn *c)
+{
+	c->is_blocked = false;
+	output_flush(c);
+	if (c->state != CONN_OPEN || !c->is_congested ||
+	    c->output.bytes > c->server->limits.output_low)
+		return;
+	c->is_congested = false;
+	call_notice(c, BOARD_IN_DRAINED, c->server->handler.drained);
+}
+
+static void
+on_event(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct tine_conn *c = w->data;
+
+	(void)loop;
+	if (revents & EV_WRITE)
+		on_writable(c);
+	if ((revents & EV_READ) && c->state == CONN_LINGERING)
+		input_discard(c);
+	else if ((revents & EV_READ) && conn_may_read(c))
+		input_read(c);
+	conn_settle(c);
+}
+
+void
+conn_open(struct tine_child *s, int fd)
+{
+	struct child *ch = s->child;
+	struct tine_conn *c = slab_take(&s->slab, &ch->last_number);
+
+	if (c == NULL) {
+		log_sys(LOG_ERROR, "memory for a connection");
+		closefd(&fd);
+		return;
+	}
+	c->server = s;
+	STAILQ_INIT(&c->output.queue);
+	ev_io_init(&c->io, on_event, fd, EV_READ);
+	c->io.data = c;
+	conn_set_state(c, CONN_OPEN);
+	deadline_begin(c);
+	s->nconns++;
+	ch->nconns++;
+	board_add(ch->board, BOARD_ACCEPTED, 1);
+	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
+	conn_call(c, BOARD_IN_OPEN, s->handler.open);
+	conn_settle(c);
+}
+
+/* ---- the end of a turn ---- */
+
+void
+conn_mark_dirty(struct tine_conn *c)
+{
+	struct child *ch = c->server->child;
+
+	if (c->is_dirty || c == ch->current || c->state == CONN_CLOSED)
+		return;
+	c->is_dirty = true;
+	STAILQ_INSERT_TAIL(&ch->dirty, c, dirty);
+}
+
+void
+conn_sweep(struct child *ch)
+{
+	struct tine_conn *c;
+
+	/* Settling one may dirty another, but calls `drained` of none: that
+	 * waits for an event, so this ends. */
+	while ((c = STAILQ_FIRST(&ch->dirty)) != NULL) {
+		STAILQ_REMOVE_HEAD(&ch->dirty, dirty);
+		c->is_dirty = false;
+		conn_settle(c);
+	}
+	while ((c = SLIST_FIRST(&ch->dead)) != NULL) {
+		SLIST_REMOVE_HEAD(&ch->dead, dead);
+		conn_set_state(c, CONN_FREE);
+		slab_give(&c->server->slab, c);
+	}
+}
+
+/* ---- tine.h ---- */
+
+void
+tine_close(struct tine_conn *c)
+{
+	conn_finish(c, TINE_LOCAL);
+	conn_mark_dirty(c);
+}
+
+void *
+tine_state(struct tine_conn *c)
+{
+	return (char *)c + ((sizeof(*c) + 15U) & ~(size_t)15U);
+}
+
+uint64_t
+tine_handle(const struct tine_conn *c)
+{
+	return c->handle;
+}
+
+struct tine_child *
+tine_child(const struct tine_conn *c)
+{
+	return c->server;
+}
+
+void
+tine_count_requests(struct tine_conn *c, unsigned n)
+{
+	board_add(c->server->child->board, BOARD_REQUESTS, n);
+}

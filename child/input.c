@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * input.c: bytes from the peer to the handler. Runs in children. All
+ * connections share one scratch to read into; what a handler consumes at once
+ * is never copied and costs no allocation. Only what it leaves is kept, in a
+ * buffer that is given back when it is empty.
+ */
+#include <sys/socket.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "child/child.h"
+
+/* The first buffer of a connection that keeps input. */
+#define KEEP_BYTES_MIN 512
+
+size_t
+input_bytes(const struct tine_conn *c)
+{
+	return c->input.end - c->input.start;
+}
+
+void
+input_fini(struct tine_conn *c)
+{
+	struct input *in = &c->input;
+
+	pool_put(&c->server->child->pool, in->bytes, in->size);
+	*in = (struct input){ .bytes = NULL };
+}
+
+/* Room for `more` bytes behind those that are kept. */
+static int
+make_room(struct tine_conn *c, size_t more)
+{
+	struct pool *pool = &c->server->child->pool;
+	struct input *in = &c->input;
+	size_t have = input_bytes(c), size;
+	char *bytes;
+
+	if (in->end + more <= in->size)
+		return 0;
+	if (have + more <= in->size && in->start >= have) {
+		(void)memcpy(in->bytes, in->bytes + in->start, have);
+	} else {
+		bytes =
+		    pool_get(pool, MAX_OF(have + more, KEEP_BYTES_MIN), &size);
+		if (bytes == NULL)
+			return -1;
+		if (have > 0)
+			(void)memcpy(bytes, in->bytes + in->start, have);
+		pool_put(pool, in->bytes, in->size);
+		in->bytes = bytes;
+		in->size = (uint32_t)size;
+	}
+	in->start = 0;
+	in->end = (uint32_t)have;
+	return 0;
+}
+
+static int
+keep(struct tine_conn *c, const char *bytes, size_t len)
+{
+	if (make_room(c, len) == -1) {
+		conn_close(c, TINE_ERROR, ENOMEM);
+		return -1;
+	}
+	(void)memcpy(c->input.bytes + c->input.end, bytes, len);
+	c->input.end += (uint32_t)len;
+	return 0;
+}
+
+void
+input_settle(struct tine_conn *c)
+{
+	struct child *ch = c->server->child;
+
+	if (ch->window.conn == c) {
+		ch->window.conn = NULL;
+		/* No callback will look at it any more. */
+		if (c->state == CONN_OPEN && ch->window.len > 0 &&
+		    keep(c, ch->window.bytes, ch->window.len) == -1)
+			return;
+	}
+	if (c->input.bytes != NULL &&
+	    (input_bytes(c) == 0 || c->state != CONN_OPEN))
+		input_fini(c);
+}
+
+/* Show the bytes to the handler: in place when it left nothing before. */
+static void
+deliver(struct tine_conn *c, const char *bytes, size_t len)
+{
+	struct child *ch = c->server->child;
+
+	board_add(ch->board, BOARD_BYTES_IN, len);
+	c->has_received = true;
+	c->has_read = true;
+	if (input_bytes(c) > 0) {
+		if (keep(c, bytes, len) == -1)
+			return;
+	} else {
+		ch->window.conn = c;
+		ch->window.bytes = bytes;
+		ch->window.len = len;
+	}
+	if (c->server->handler.data == NULL)
+		tine_consume(c, SIZE_MAX);
+	conn_call(c, BOARD_IN_DATA, c->server->handler.data);
+}
+
+/* recv() gave nothing: end-of-file, an error, or a false alarm. */
+static void
+on_nothing(struct tine_conn *c, ssize_t n)
+{
+	if (n == 0)
+		c->eof_seen = true;
+	else if (errno != EAGAIN && errno != EINTR)
+		conn_close(c, conn_cause_of(errno), errno);
+}
+
+void
+input_read(struct tine_conn *c)
+{
+	struct tine_child *s = c->server;
+	size_t budget = s->budget_bytes, asked;
+	ssize_t n;
+
+	do {
+		asked = MIN_OF(s->read_bytes, s->limits.input - input_bytes(c));
+		asked = MIN_OF(asked, budget);
+		n = recv(c->io.fd, s->child->scratch, asked, 0);
+		if (n <= 0) {
+			on_nothing(c, n);
+			return;
+		}
+		deliver(c, s->child->scratch, (size_t)n);
+		budget -= (size_t)n;
+		/* A short read has emptied the socket: asking again would cost
+		 * a call to learn that. */
+		if ((size_t)n < asked || budget == 0)
+			return;
+		conn_settle(c);
+	} while (conn_may_read(c) && c->state == CONN_OPEN);
+}
+
+void
+input_discard(struct tine_conn *c)
+{
+	struct child *ch = c->server->child;
+	size_t left = c->server->budget_bytes;
+	ssize_t n;
+
+	do {
+		n = recv(c->io.fd, ch->scratch, SCRATCH_BYTES, 0);
+		if (n > 0)
+			left -= MIN_OF(left, (size_t)n);
+	} while (n == SCRATCH_BYTES && left > 0);
+	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
+		conn_close(c, (enum tine_cause)c->cause, 0);
+}
+
+const void *
+tine_peek(struct tine_conn *c, size_t *len)
+{
+	const struct child *ch = c->server->child;
+
+	if (ch->window.conn == c) {
+		*len = ch->window.len;
+		return ch->window.bytes;
+	}
+	*len = input_bytes(c);
+	return *len == 0 ? "" : c->input.bytes + c->input.start;
+}
+
+void
+tine_consume(struct tine_conn *c, size_t len)
+{
+	struct child *ch = c->server->child;
+	bool is_window = ch->window.conn == c;
+	size_t have = is_window ? ch->window.len : input_bytes(c);
+
+	if (len > have) {
+		if (c->server->handler.data != NULL)
+			server_blame(c->server,
+			    "tine_consume() of more than tine_peek() gave");
+		len = have;
+	}
+	if (len == 0)
+		return;
+	c->has_consumed = true;
+	if (is_window) {
+		ch->window.bytes += len;
+		ch->window.len -= len;
+	} else {
+		c->input.start += (uint32_t)len;
+	}
+	conn_mark_dirty(c);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * output.c: bytes from the handler to the peer. Runs in children. What a
+ * callback writes is gathered in one stage and sent with one call when it
+ * returns. What the kernel does not take is queued in chunks, with files
+ * between them, and the write event is armed only while something is queued.
+ * The staged bytes always come before the queued ones.
+ */
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "child/child.h"
+
+#define CHUNK_BYTES 16384
+#define CHUNK_BYTES_MIN 2048
+#define IOVECS 16
+#define NOT_A_FILE (-1)
+
+/* A piece of the queue: bytes, or a part of a file. */
+struct chunk {
+	STAILQ_ENTRY(chunk) entry;
+	size_t size; /* of it all, for the pool */
+	int fd;      /* owned, or NOT_A_FILE */
+	off_t off;
+	size_t start, end; /* of bytes; of a file: 0 and what is left */
+	char bytes[];
+};
+
+static struct pool *
+pool_of(const struct tine_conn *c)
+{
+	return &c->server->child->pool;
+}
+
+static size_t
+chunk_left(const struct chunk *k)
+{
+	return k->end - k->start;
+}
+
+static size_t
+chunk_room(const struct chunk *k)
+{
+	return k->fd == NOT_A_FILE ? k->size - sizeof(*k) - k->end : 0;
+}
+
+static struct chunk *
+chunk_new(struct tine_conn *c, size_t bytes)
+{
+	size_t want = sizeof(struct chunk) + bytes, size;
+	struct chunk *k;
+
+	k = pool_get(pool_of(c), MIN_OF(want, CHUNK_BYTES), &size);
+	if (k != NULL)
+		*k = (struct chunk){ .size = size, .fd = NOT_A_FILE };
+	return k;
+}
+
+static void
+chunk_free(struct tine_conn *c, struct chunk *k)
+{
+	closefd(&k->fd);
+	pool_put(pool_of(c), k, k->size);
+}
+
+static size_t
+chunk_fill(struct chunk *k, const char *bytes, size_t len)
+{
+	size_t n = MIN_OF(len, chunk_room(k));
+
+	(void)memcpy(k->bytes + k->end, bytes, n);
+	k->end += n;
+	return n;
+}
+
+/* Make chunks that hold the bytes, at the end of list; -1: no memory, and the
+ * list is as it was. */
+static int
+queue_bytes(struct tine_conn *c, const char *bytes, size_t len)
+{
+	STAILQ_HEAD(, chunk) made = STAILQ_HEAD_INITIALIZER(made);
+	struct output *out = &c->output;
+	struct chunk *last = STAILQ_LAST(&out->queue, chunk, entry), *k;
+	size_t room = last == NULL ? 0 : MIN_OF(len, chunk_room(last));
+	size_t done = room;
+
+	while (done < len) {
+		k = chunk_new(c, MAX_OF(len - done, CHUNK_BYTES_MIN));
+		if (k == NULL) {
+			while ((k = STAILQ_FIRST(&made)) != NULL) {
+				STAILQ_REMOVE_HEAD(&made, entry);
+				chunk_free(c, k);
+			}
+			errno = ENOMEM;
+			return -1;
+		}
+		done += chunk_fill(k, bytes + done, len - done);
+		STAILQ_INSERT_TAIL(&made, k, entry);
+	}
+	if (room > 0)
+		(void)chunk_fill(last, bytes, room);
+	STAILQ_CONCAT(&out->queue, &made);
+	return 0;
+}
+
+void
+output_fini(struct tine_conn *c)
+{
+	struct child *ch = c->server->child;
+	struct chunk *k;
+
+	while ((k = STAILQ_FIRST(&c->output.queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&c->output.queue, entry);
+		chunk_free(c, k);
+	}
+	if (ch->current == c)
+		ch->staged = 0;
+	c->output.bytes = 0;
+}
+
+/* ---- sending ---- */
+
+static void
+sent(struct tine_conn *c, size_t n)
+{
+	c->output.bytes -= n;
+	c->has_sent = true;
+	board_add(c->server->child->board, BOARD_BYTES_OUT, n);
+}
+
+/* A call failed: wait, or give the connection up. */
+static void
+on_send_error(struct tine_conn *c)
+{
+	if (errno == EAGAIN)
+		c->is_blocked = true;
+	else if (errno != EINTR)
+		conn_close(c, conn_cause_of(errno), errno);
+}
+
+/* What the kernel did not take of the stage goes before the queue. */
+static int
+unstage(struct tine_conn *c, size_t from)
+{
+	struct child *ch = c->server->child;
+	STAILQ_HEAD(, chunk) later = STAILQ_HEAD_INITIALIZER(later);
+	int rc;
+
+	STAILQ_CONCAT(&later, &c->output.queue);
+	rc = queue_bytes(c, ch->stage + from, ch->staged - from);
+	STAILQ_CONCAT(&c->output.queue, &later);
+	ch->staged = 0;
+	if (rc == -1)
+		conn_close(c, TINE_ERROR, ENOMEM);
+	return rc;
+}
+
+static void
+flush_stage(struct tine_conn *c)
+{
+	struct child *ch = c->server->child;
+	int more = STAILQ_EMPTY(&c->output.queue) ? 0 : MSG_MORE;
+	ssize_t n;
+
+	n = send(c->io.fd, ch->stage, ch->staged, MSG_NOSIGNAL | more);
+	if (n == -1) {
+		on_send_error(c);
+		if (c->state == CONN_CLOSED)
+			return;
+		n = 0;
+	} else {
+		sent(c, (size_t)n);
+	}
+	if ((size_t)n == ch->staged) {
+		ch->staged = 0;
+		return;
+	}
+	c->is_blocked = true;
+	(void)unstage(c, (size_t)n);
+}
+
+/* Take n sent bytes off the front of the queue. */
+static void
+drop(struct tine_conn *c, size_t n)
+{
+	struct chunk *k;
+
+	sent(c, n);
+	while ((k = STAILQ_FIRST(&c->output.queue)) != NULL) {
+		if (chunk_left(k) > n) {
+			k->start += n;
+			return;
+		}
+		n -= chunk_left(k);
+		STAILQ_REMOVE_HEAD(&c->output.queue, entry);
+		chunk_free(c, k);
+	}
+}
+
+static size_t
+send_chunks(struct tine_conn *c)
+{
+	struct iovec iov[IOVECS];
+	struct msghdr msg = { .msg_iov = iov };
+	struct chunk *k;
+	size_t asked = 0;
+	ssize_t n;
+
+	STAILQ_FOREACH(k, &c->output.queue, entry) {
+		if (k->fd != NOT_A_FILE || msg.msg_iovlen == IOVECS)
+			break;
+		iov[msg.msg_iovlen].iov_base = k->bytes + k->start;
+		iov[msg.msg_iovlen++].iov_len = chunk_left(k);
+		asked += chunk_left(k);
+	}
+	n = sendmsg(c->io.fd, &msg, MSG_NOSIGNAL | (k == NULL ? 0 : MSG_MORE));
+	if (n == -1) {
+		on_send_error(c);
+		return 0;
+	}
+	drop(c, (size_t)n);
+	c->is_blocked = (size_t)n < asked;
+	return (size_t)n;
+}
+
+static size_t
+send_file(struct tine_conn *c, struct chunk *k, size_t budget)
+{
+	size_t asked = MIN_OF(chunk_left(k), budget);
+	ssize_t n;
+
+	n = sendfile(c->io.fd, k->fd, &k->off, asked);
+	if (n == -1) {
+		on_send_error(c);
+		return 0;
+	}
+	if (n == 0) {
+		/* The file is shorter than what was promised: only a reset
+		 * tells the peer that it did not get everything. */
+		conn_abort(c, TINE_ERROR, EIO);
+		return 0;
+	}
+	drop(c, (size_t)n);
+	c->is_blocked = (size_t)n < asked;
+	return (size_t)n;
+}
+
+/* drained comes with the next write event; without it there is none. */
+static void
+relax(struct tine_conn *c)
+{
+	if (c->output.bytes > c->server->limits.output_low)
+		return;
+	c->is_stalled = false;
+	if (c->server->handler.drained == NULL)
+		c->is_congested = false;
+}
+
+void
+output_flush(struct tine_conn *c)
+{
+	struct child *ch = c->server->child;
+	size_t budget = c->server->budget_bytes, n;
+	struct chunk *k;
+
+	if (ch->current == c && ch->staged > 0)
+		flush_stage(c);
+	while (c->state != CONN_CLOSED && !c->is_blocked && budget > 0 &&
+	    (k = STAILQ_FIRST(&c->output.queue)) != NULL) {
+		n = k->fd == NOT_A_FILE ? send_chunks(c)
+					: send_file(c, k, budget);
+		budget -= MIN_OF(budget, n);
+	}
+	if (c->state == CONN_CLOSED)
+		return;
+	if (c->output.bytes == 0)
+		c->is_blocked = false;
+	relax(c);
+}
+
+/* ---- tine.h ---- */
+
+static int
+refuse(const struct tine_conn *c)
+{
+	if (c->state != CONN_OPEN)
+		errno = EPIPE;
+	else if (c->output.bytes >= c->server->limits.output)
+		errno = ENOBUFS;
+	else
+		return 0;
+	return -1;
+}
+
+static void
+add(struct tine_conn *c, size_t len)
+{
+	const struct conf_limits *limits = &c->server->limits;
+
+	c->output.bytes += len;
+	c->is_congested |= c->output.bytes > limits->output_high;
+	c->is_stalled |= c->output.bytes >= limits->output;
+	conn_mark_dirty(c);
+}
+
+int
+tine_write(struct tine_conn *c, const void *bytes, size_t len)
+{
+	struct child *ch = c->server->child;
+	const char *p = bytes;
+	size_t n = 0;
+
+	if (refuse(c) == -1)
+		return -1;
+	if (ch->current == c && STAILQ_EMPTY(&c->output.queue)) {
+		n = MIN_OF(len, STAGE_BYTES - ch->staged);
+		if (n < len && queue_bytes(c, p + n, len - n) == -1)
+			return -1;
+		(void)memcpy(ch->stage + ch->staged, p, n);
+		ch->staged += n;
+	} else if (queue_bytes(c, p, len) == -1) {
+		return -1;
+	}
+	add(c, len);
+	return 0;
+}
+
+int
+tine_sendfile(struct tine_conn *c, int fd, off_t off, size_t len)
+{
+	struct chunk *k;
+
+	if (refuse(c) == -1 || (k = chunk_new(c, 0)) == NULL) {
+		closefd(&fd);
+		return -1;
+	}
+	k->fd = fd;
+	k->off = off;
+	k->end = len;
+	if (len == 0) {
+		chunk_free(c, k);
+		return 0;
+	}
+	STAILQ_INSERT_TAIL(&c->output.queue, k, entry);
+	add(c, len);
+	return 0;
+}
+
+size_t
+tine_unsent(const struct tine_conn *c)
+{
+	return c->output.bytes;
+}
+
+bool
+tine_is_congested(const struct tine_conn *c)
+{
+	return c->is_congested;
+}

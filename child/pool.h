@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pool.h: buffers of a child that come and go with its connections. Sizes are
+ * powers of two; given back they wait in a list for the next, so that a child
+ * in its steady state asks the system allocator for nothing.
+ */
+#ifndef TINE_CHILD_POOL_H
+#define TINE_CHILD_POOL_H
+
+#include <stddef.h>
+
+#define POOL_SIZE_MIN 128
+#define POOL_NSIZES 10 /* 128 bytes to 64 KiB; larger ones are not kept */
+
+struct pool_buffer {
+	struct pool_buffer *next;
+};
+
+struct pool {
+	struct pool_buffer *free[POOL_NSIZES];
+	size_t kept; /* bytes in all lists */
+};
+
+/* At least `want` bytes; *got is what it really is and what pool_put() must
+ * be told. NULL: no memory. */
+void *pool_get(struct pool *, size_t want, size_t *got);
+/* NULL is accepted. */
+void pool_put(struct pool *, void *, size_t got);
+void pool_fini(struct pool *);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * privs.c: the way down. Runs in every process that is going to run handler
+ * code, before it does. Each step is checked, and what was given up is tried
+ * back: a child that can regain anything must not serve.
+ */
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "child/child.h"
+
+/* The leak checker attaches to its own process, which a process that is not
+ * dumpable refuses. */
+#ifdef __SANITIZE_ADDRESS__
+#define PRIVS_DUMPABLE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PRIVS_DUMPABLE 1
+#endif
+#endif
+#ifndef PRIVS_DUMPABLE
+#define PRIVS_DUMPABLE 0
+#endif
+
+#define CAPS_ALL 64 /* more than any kernel has; EINVAL ends the loop */
+
+/* Needs a capability itself, so it comes first; without one there is nothing
+ * that could be gained through it. */
+static int
+drop_bounding_set(struct err *err)
+{
+	unsigned long cap;
+
+	if (geteuid() != 0)
+		return 0;
+	for (cap = 0; cap < CAPS_ALL; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0L, 0L, 0L) == -1) {
+			if (errno == EINVAL)
+				return 0;
+			/* A container may have given us less than root. */
+			if (errno != EPERM)
+				return err_sys(err, "drop capability %lu", cap);
+		}
+	return 0;
+}
+
+static int
+change_ids(uid_t uid, gid_t gid, struct err *err)
+{
+	uid_t ruid, euid, suid;
+	gid_t rgid, egid, sgid;
+
+	if (setgroups(1, &gid) == -1)
+		return err_sys(err, "setgroups to %ld", (long)gid);
+	if (setresgid(gid, gid, gid) == -1)
+		return err_sys(err, "setresgid to %ld", (long)gid);
+	if (setresuid(uid, uid, uid) == -1)
+		return err_sys(err, "setresuid to %ld", (long)uid);
+	if (getresuid(&ruid, &euid, &suid) == -1 ||
+	    getresgid(&rgid, &egid, &sgid) == -1)
+		return err_sys(err, "read the ids back");
+	if (ruid != uid || euid != uid || suid != uid || rgid != gid ||
+	    egid != gid || sgid != gid)
+		return err_set(err, EXIT_SYSTEM,
+		    "the change to user %ld, group %ld did not take place",
+		    (long)uid, (long)gid);
+	return 0;
+}
+
+static int
+clear_capabilities(struct err *err)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	const struct __user_cap_data_struct none[2] = { { 0 } };
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0L, 0L, 0L) == -1)
+		return err_sys(err, "clear ambient capabilities");
+	if (syscall(SYS_capset, &head, none) == -1)
+		return err_sys(err, "clear capabilities");
+	return 0;
+}
+
+static int
+try_back(struct err *err)
+{
+	if (setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0 ||
+	    setgroups(0, NULL) == 0)
+		return err_set(err, EXIT_SYSTEM,
+		    "root could be regained after it was given up");
+	return 0;
+}
+
+int
+privs_drop(const struct conf *conf, struct err *err)
+{
+	bool changes = conf->uid != CONF_NO_ID;
+
+	if (changes &&
+	    (drop_bounding_set(err) == -1 ||
+		change_ids(conf->uid, conf->gid, err) == -1))
+		return -1;
+	if (clear_capabilities(err) == -1)
+		return -1;
+	if (changes && conf->uid != 0 && try_back(err) == -1)
+		return -1;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) == -1)
+		return err_sys(err, "no_new_privs");
+	return 0;
+}
+
+void
+privs_limit_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+		return;
+	files.rlim_cur = files.rlim_max;
+	/* The soft limit is a limit as well: max-connections follows it. */
+	if (setrlimit(RLIMIT_NOFILE, &files) == -1)
+		log_sys(LOG_WARN, "raise the limit of open files");
+}
+
+void
+privs_hide_memory(const struct conf *conf)
+{
+	const struct rlimit none = { 0, 0 };
+	unsigned long dumpable = conf->core_dumps || PRIVS_DUMPABLE;
+
+	if (!conf->core_dumps && setrlimit(RLIMIT_CORE, &none) == -1)
+		log_sys(LOG_WARN, "no core dumps");
+	if (prctl(PR_SET_DUMPABLE, dumpable, 0L, 0L, 0L) == -1)
+		log_sys(LOG_WARN, "who may read this process's memory");
+}
+
+/* The terminal of the one who started us is none of a child's business. */
+int
+privs_leave_terminal(struct err *err)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd == -1 || dup2(fd, STDIN_FILENO) == -1 ||
+	    dup2(fd, STDOUT_FILENO) == -1) {
+		err_sys(err, "open /dev/null");
+		closefd(&fd);
+		return -1;
+	}
+	if (fd > STDERR_FILENO)
+		closefd(&fd);
+	return 0;
+}
+
+/*
+ * After setuid, which clears the death signal. A master that died before this
+ * line sends none, so look.
+ */
+int
+privs_watch_parent(pid_t parent, struct err *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM, 0L, 0L, 0L) == -1)
+		return err_sys(err, "signal at the death of the master");
+	if (getppid() != parent)
+		return err_set(err, EXIT_RUNTIME, "the master is gone");
+	return 0;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * server.c: one server of the configuration in this child: its handler, its
+ * limits, its ticks, and the facts that tine.h tells a handler about its
+ * child. Runs in children.
+ */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "child/child.h"
+
+/* A handler cannot make its child spin by asking for a tick at once. */
+#define TICK_SECONDS_MIN 0.001
+#define TICK_SECONDS_MAX 1e8
+/* What the offsets of kept input can hold. */
+#define INPUT_BYTES_MAX (UINT64_C(1) << 30)
+#define LOG_LINE_MAX 1024
+
+/* Whatever was configured, the data path can rely on low <= high <= output
+ * and on room for at least one byte. */
+static void
+set_limits(struct tine_child *s)
+{
+	struct conf_limits *l = &s->limits;
+	const struct conf_budget *b = &s->conf->budget;
+
+	*l = s->conf->limits;
+	l->input = MIN_OF(MAX_OF(l->input, 1), INPUT_BYTES_MAX);
+	l->output = MAX_OF(l->output, 1);
+	l->output_high = MIN_OF(l->output_high, l->output);
+	l->output_low = MIN_OF(l->output_low, l->output_high);
+	s->read_bytes = MAX_OF(MIN_OF(l->read_cap, (uint64_t)SCRATCH_BYTES), 1);
+	s->budget_bytes = MAX_OF(b->bytes, 1);
+	s->budget_accepts =
+	    (unsigned)MAX_OF(MIN_OF(b->accepts, (uint64_t)UINT16_MAX), 1);
+}
+
+static void
+on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct tine_child *s = w->data;
+	enum tine_action action;
+	double next = -1;
+
+	(void)revents;
+	call_enter(s, NULL, BOARD_IN_TICK);
+	action = s->handler.tick(s, &next);
+	call_leave(s);
+	if (action == TINE_STOP)
+		child_shutdown(s);
+	else if (action != TINE_OK)
+		server_blame(s, "an action that means nothing after tick");
+	if (!(next >= 0))
+		return;
+	next = MIN_OF(MAX_OF(next, TICK_SECONDS_MIN), TICK_SECONDS_MAX);
+	ev_timer_set(w, next, 0.);
+	ev_timer_start(loop, w);
+}
+
+int
+server_init(struct tine_child *s, struct child *ch,
+    const struct conf_server *conf, struct err *err)
+{
+	*s = (struct tine_child){ .child = ch, .conf = conf };
+	if (handler_load(&s->handler, &s->library, conf->handler, ch->conf,
+		err) == -1)
+		return -1;
+	if (option_parse(&s->options, &s->handler, ch->conf, conf, err) == -1) {
+		handler_unload(&s->library);
+		return -1;
+	}
+	set_limits(s);
+	slab_init(&s->slab, s->handler.conn_size);
+	deadline_init(s);
+	ev_init(&s->tick, on_tick);
+	s->tick.data = s;
+	return 0;
+}
+
+void
+server_fini(struct tine_child *s)
+{
+	assert(s->nconns == 0);
+	ev_timer_stop(s->child->loop, &s->tick);
+	deadline_fini(s);
+	slab_fini(&s->slab);
+	option_free(&s->options, &s->handler);
+	handler_unload(&s->library);
+}
+
+int
+server_start(struct tine_child *s, bool *stop, struct err *err)
+{
+	enum tine_action action = TINE_OK;
+
+	if (s->handler.start != NULL) {
+		call_enter(s, NULL, BOARD_IN_START);
+		action = s->handler.start(s);
+		call_leave(s);
+	}
+	if (action == TINE_STOP && !(s->handler.flags & TINE_MAY_STOP)) {
+		server_blame(s, "TINE_STOP without TINE_MAY_STOP");
+		action = TINE_OK;
+	}
+	*stop = action == TINE_STOP;
+	s->has_started = *stop || action == TINE_OK;
+	if (s->has_started)
+		return 0;
+	return err_set(err, EXIT_UNAVAILABLE, "handler %s: %s", s->handler.name,
+	    s->refusal[0] == '\0' ? "start refused without a reason"
+				  : s->refusal);
+}
+
+void
+server_stop(struct tine_child *s)
+{
+	if (!s->has_started)
+		return;
+	s->has_started = false;
+	if (s->handler.stop == NULL)
+		return;
+	call_enter(s, NULL, BOARD_IN_STOP);
+	s->handler.stop(s);
+	call_leave(s);
+}
+
+void
+server_start_ticks(struct tine_child *s)
+{
+	if (s->handler.tick == NULL || ev_is_active(&s->tick))
+		return;
+	if ((s->handler.flags & TINE_TICK_ONCE) &&
+	    s->child->heritage->place != 0)
+		return;
+	ev_timer_set(&s->tick, 0., 0.);
+	ev_timer_start(s->child->loop, &s->tick);
+}
+
+void
+server_blame(struct tine_child *s, const char *what)
+{
+	if (s->has_misused)
+		return;
+	s->has_misused = true;
+	log_warn("handler %s: %s; this is a mistake in the handler, and this "
+		 "child does not mention it again",
+	    s->handler.name, what);
+}
+
+/* ---- tine.h ---- */
+
+void
+tine_set_data(struct tine_child *s, void *data)
+{
+	s->data = data;
+}
+
+void *
+tine_data(const struct tine_child *s)
+{
+	return s->data;
+}
+
+void
+tine_set_error(struct tine_child *s, const char *fmt, ...)
+{
+	char line[sizeof(s->refusal)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	(void)log_escape(s->refusal, sizeof(s->refusal), line, strlen(line));
+}
+
+int
+tine_place(const struct tine_child *s)
+{
+	return s->child->heritage->place;
+}
+
+int
+tine_count(const struct tine_child *s)
+{
+	return s->child->conf->processes;
+}
+
+unsigned
+tine_generation(const struct tine_child *s)
+{
+	return s->child->heritage->generation;
+}
+
+bool
+tine_is_draining(const struct tine_child *s)
+{
+	return s->child->state == CHILD_DRAINING;
+}
+
+const char *
+tine_drain_reason(const struct tine_child *s)
+{
+	return tine_is_draining(s) ? ctl_reason_names[s->child->drain.reason]
+				   : NULL;
+}
+
+double
+tine_time(const struct tine_child *s)
+{
+	return ev_now(s->child->loop);
+}
+
+const char *
+tine_version(void)
+{
+	return TINE_VERSION;
+}
+
+void
+tine_log(const struct tine_conn *c, enum tine_level level, const char *fmt, ...)
+{
+	static const enum log_level levels[] = {
+		[TINE_LOG_ERROR] = LOG_ERROR,
+		[TINE_LOG_WARN] = LOG_WARN,
+		[TINE_LOG_INFO] = LOG_INFO,
+		[TINE_LOG_DEBUG] = LOG_DEBUG,
+	};
+	enum log_level l =
+	    (size_t)level < nitems(levels) ? levels[level] : LOG_ERROR;
+	char line[LOG_LINE_MAX], shown[LOG_LINE_MAX + LOG_LINE_MAX / 2];
+	va_list ap;
+
+	if (!log_wants(l))
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	(void)log_escape(shown, sizeof(shown), line, strlen(line));
+	if (c == NULL)
+		log_write(l, "%s", shown);
+	else
+		log_write(l, "conn %u.%u: %s", (unsigned)c->handle,
+		    (unsigned)(c->handle >> 32), shown);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * slab.c: memory of connections. Runs in children. Pages of 64 objects are
+ * made as they are needed and kept until the child ends; an object keeps its
+ * number for life and gets a new generation at each use, so that a handle is
+ * never used again.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "child/child.h"
+
+#define PAGE_OBJECTS 64
+#define ALIGN_UP(n) (((n) + 15U) & ~(size_t)15U)
+#define GENERATION_ONE (UINT64_C(1) << 32)
+#define GENERATION_LAST (UINT64_C(0xffffffff) << 32)
+
+_Static_assert(sizeof(struct tine_conn) <= 224,
+    "an idle connection must stay small");
+
+void
+slab_init(struct slab *s, size_t state_bytes)
+{
+	SLIST_INIT(&s->pages);
+	SLIST_INIT(&s->free);
+	s->object_bytes =
+	    ALIGN_UP(sizeof(struct tine_conn)) + ALIGN_UP(state_bytes);
+}
+
+void
+slab_fini(struct slab *s)
+{
+	struct slab_page *page;
+
+	while ((page = SLIST_FIRST(&s->pages)) != NULL) {
+		SLIST_REMOVE_HEAD(&s->pages, entry);
+		free(page);
+	}
+	SLIST_INIT(&s->free);
+}
+
+static struct tine_conn *
+object_at(const struct slab *s, struct slab_page *page, size_t i)
+{
+	return (
+	    struct tine_conn *)(void *)(page->objects + i * s->object_bytes);
+}
+
+static int
+add_page(struct slab *s, uint32_t *last_number)
+{
+	struct slab_page *page;
+	struct tine_conn *c;
+	size_t i;
+
+	page = calloc(1, sizeof(*page) + PAGE_OBJECTS * s->object_bytes);
+	if (page == NULL)
+		return -1;
+	SLIST_INSERT_HEAD(&s->pages, page, entry);
+	for (i = PAGE_OBJECTS; i-- > 0;) {
+		c = object_at(s, page, i);
+		c->handle = *last_number + (uint32_t)i + 1;
+		SLIST_INSERT_HEAD(&s->free, c, dead);
+	}
+	*last_number += PAGE_OBJECTS;
+	return 0;
+}
+
+struct tine_conn *
+slab_take(struct slab *s, uint32_t *last_number)
+{
+	struct tine_conn *c;
+	uint64_t handle;
+
+	if (SLIST_EMPTY(&s->free) && add_page(s, last_number) == -1)
+		return NULL;
+	c = SLIST_FIRST(&s->free);
+	SLIST_REMOVE_HEAD(&s->free, dead);
+	handle = c->handle;
+	(void)memset(c, 0, s->object_bytes);
+	c->handle = handle;
+	return c;
+}
+
+void
+slab_give(struct slab *s, struct tine_conn *c)
+{
+	assert(c->state == CONN_FREE);
+	/* Out of generations: this object has done its duty. */
+	if (c->handle >= GENERATION_LAST)
+		return;
+	c->handle += GENERATION_ONE;
+	SLIST_INSERT_HEAD(&s->free, c, dead);
+}
+
+void
+slab_each(struct slab *s, void (*fn)(struct tine_conn *))
+{
+	struct slab_page *page;
+	struct tine_conn *c;
+	size_t i;
+
+	SLIST_FOREACH(page, &s->pages, entry)
+		for (i = 0; i < PAGE_OBJECTS; i++) {
+			c = object_at(s, page, i);
+			if (c->state != CONN_FREE && c->state != CONN_CLOSED)
+				fn(c);
+		}
+}

@@ -16,6 +16,7 @@
 
 #define BIND_RETRY_S 0.1
 #define BIND_PATIENCE_S 3.0
+#define HUSH_S 0.1 /* from the word to drain to the end of the listeners */
 #define FORCE_MARGIN_S                                                         \
 	4.0 /* past drain-timeout; the children's own come first */
 #define BOARD_SPARE_PAGES 64 /* for successors and those that drain */
@@ -187,6 +188,19 @@ drain_all(struct master *m)
 	}
 }
 
+/*
+ * Later clients are refused at once instead of waiting for nobody. The
+ * children, which were told to drain, accepted until now, so that the queues
+ * are empty.
+ */
+static void
+on_hush(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	listener_close_all(w->data);
+}
+
 /* No more forks, no more service: from here on it only waits for the end. */
 static void
 set_stopping(struct master *m, double patience)
@@ -199,6 +213,7 @@ set_stopping(struct master *m, double patience)
 		place_stop(&m->places[i]);
 	ev_timer_set(&m->force_w, patience, 0);
 	ev_timer_start(m->loop, &m->force_w);
+	ev_timer_start(m->loop, &m->hush_w);
 	master_on_change(m);
 }
 
@@ -430,8 +445,10 @@ master_init(struct master *m, const struct conf *conf, int log_fd)
 		return;
 	ev_timer_init(&m->bind_w, on_bind, 0, 0);
 	ev_timer_init(&m->force_w, on_force, 0, 0);
+	ev_timer_init(&m->hush_w, on_hush, HUSH_S, 0);
 	ev_timer_init(&m->tick_w, on_tick, 1, 1);
-	m->bind_w.data = m->force_w.data = m->tick_w.data = m;
+	m->bind_w.data = m->force_w.data = m;
+	m->hush_w.data = m->tick_w.data = m;
 	signals_watch(m);
 }
 

@@ -163,6 +163,7 @@ struct master {
 	ev_child reaper_w;
 	ev_timer bind_w;  /* BIND: next try; then the start-timeout */
 	ev_timer force_w; /* STOPPING: the patience has an end */
+	ev_timer hush_w;  /* STOPPING: the listeners close */
 	ev_timer tick_w;  /* each second */
 };
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * command.h: what may be said to the control socket, and what it does. A
+ * command is run once when its line is there, and while it waits it is looked
+ * at again after every event that may have ended it.
+ */
+#ifndef TINE_MASTER_COMMAND_H
+#define TINE_MASTER_COMMAND_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/base.h"
+
+#define COMMAND_REASON_MAX 512
+
+struct master;
+
+enum command_result {
+	COMMAND_DONE,   /* "ok", then the body if there is one */
+	COMMAND_FAILED, /* "fail", then the reason */
+	COMMAND_WAITS,  /* look again with command_check() */
+};
+
+/* What a command does to the server once its answer is on the way: the
+ * server may be gone before it could be sent otherwise. */
+enum command_after {
+	COMMAND_GO_ON,
+	COMMAND_STOP,
+	COMMAND_STOP_NOW,
+};
+
+/* One command from its line to its answer. */
+struct command {
+	struct master *master;
+	uid_t uid; /* who asked, for the log */
+	pid_t pid;
+	char reason[COMMAND_REASON_MAX]; /* of a failure, printable */
+	char *body; /* malloc'ed, or NULL; the caller frees it */
+	enum command_after after;
+	int place; /* kill: whose child, and which one it was */
+	pid_t victim;
+	uint64_t victim_born_ns;
+};
+
+/* Run a line, which has no newline. */
+enum command_result command_run(struct command *, const char *line);
+/* See whether a command that waits has come to its end. */
+enum command_result command_check(struct command *);
+/* The patience of a command that waits is over: put why into the reason. */
+void command_give_up(struct command *);
+/* Fill the reason; returns COMMAND_FAILED. */
+enum command_result command_fail(struct command *, const char *fmt, ...)
+    PRINTF_LIKE(2, 3);
+
+#endif

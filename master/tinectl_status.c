@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tinectl_status.c: the state of a server on the screen of tinectl. Reads the
+ * JSON that the master sent and believes nothing about it: what is absent is
+ * left blank, and every text is made safe for a terminal.
+ */
+#include "master/tinectl_status.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/human.h"
+#include "shared/log.h"
+#include "shared/table.h"
+
+#define REAL_DIGITS 12
+
+/* How a value is shown. Text stands left, numbers right. */
+enum kind {
+	TEXT,
+	NUMBER,
+	COUNT,
+	BYTES,
+	AGE,
+	LAG,
+	SHARE
+};
+
+struct field {
+	const char *title, *key;
+	enum kind kind;
+};
+
+/* clang-format off */
+static const struct field listener_fields[] = {
+	{ "LISTENER",  "url",              TEXT },
+	{ "HANDLER",   "handler",          TEXT },
+	{ "SLOTS",     "slots",            NUMBER },
+	{ "QUEUE",     "queue",            COUNT },
+	{ "OVERFLOWS", "overflows",        COUNT },
+};
+
+static const struct field child_fields[] = {
+	{ "PLACE",     "place",            TEXT },
+	{ "PID",       "pid",              NUMBER },
+	{ "GEN",       "generation",       NUMBER },
+	{ "STATE",     "state",            TEXT },
+	{ "UP",        "uptime_seconds",   AGE },
+	{ "CONNS",     "connections",      COUNT },
+	{ "ACCEPTED",  "accepted",         COUNT },
+	{ "REQS",      "requests",         COUNT },
+	{ "IN",        "bytes_in",         BYTES },
+	{ "OUT",       "bytes_out",        BYTES },
+	{ "LAG",       "loop_lag_seconds", LAG },
+	{ "BUSY",      "utilisation",      SHARE },
+	{ "RSS",       "rss_bytes",        BYTES },
+	{ "RESTARTS",  "restarts",         COUNT },
+};
+
+/* Values of an object with words around them: "pid 12, up 3s". */
+struct fact {
+	const char *before, *key, *after;
+	enum kind kind;
+};
+
+static const struct fact master_facts[] = {
+	{ "",                  "state",          "",        TEXT },
+	{ "pid ",              "pid",            "",        NUMBER },
+	{ "up ",               "uptime_seconds", "",        AGE },
+	{ "generation ",       "generation",     "",        NUMBER },
+	{ "",                  "processes",      " places", NUMBER },
+	{ "accept ",           "accept",         "",        TEXT },
+};
+
+static const struct fact event_facts[] = {
+	{ "crashes ",          "crashes",        "",        COUNT },
+	{ "hangs ",            "hangs",          "",        COUNT },
+	{ "reloads ",          "reloads",        "",        COUNT },
+	{ "rollbacks ",        "rollbacks",      "",        COUNT },
+	{ "upgrades ",         "upgrades",       "",        COUNT },
+	{ "fewest accepting ", "min_accepting",  "",        NUMBER },
+};
+
+static const struct fact total_facts[] = {
+	{ ", dropped ",        "dropped",        "",        COUNT },
+};
+
+static const struct fact error_facts[] = {
+	{ "last error: ",      "last_error",     "",        TEXT },
+};
+/* clang-format on */
+
+/* A value as people read it; an absent one is empty. */
+static void
+print_value(char *dst, size_t size, const json_t *value, enum kind kind)
+{
+	double n = json_number_value(value);
+	const char *text = json_string_value(value);
+
+	dst[0] = '\0';
+	if (text != NULL)
+		(void)log_escape(dst, size, text, strlen(text));
+	if (!json_is_number(value))
+		return;
+	switch (kind) {
+	case TEXT:
+	case NUMBER:
+		(void)snprintf(dst, size, "%.0f", n);
+		break;
+	case COUNT:
+		(void)human_count(n, dst, size);
+		break;
+	case BYTES:
+		(void)human_bytes(n, dst, size);
+		break;
+	case AGE:
+		(void)human_age(n, dst, size);
+		break;
+	case LAG:
+		(void)snprintf(dst, size, "%.1fms", n * 1000);
+		break;
+	case SHARE:
+		(void)snprintf(dst, size, "%.0f%%", n * 100);
+		break;
+	}
+}
+
+static void
+print_facts(const json_t *object, const struct fact *facts, size_t n)
+{
+	char value[1024];
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		print_value(value, sizeof(value),
+		    json_object_get(object, facts[i].key), facts[i].kind);
+		(void)printf("%s%s%s%s", i > 0 ? ", " : "", facts[i].before,
+		    value, facts[i].after);
+	}
+}
+
+/* A child that is not ready needs a look. */
+static enum table_colour
+colour_of(const struct field *field, const char *text)
+{
+	if (strcmp(field->key, "state") != 0)
+		return TABLE_PLAIN;
+	return strcmp(text, "ready") == 0 ? TABLE_GOOD : TABLE_BUSY;
+}
+
+static int
+add_row(struct table *t, const struct field *fields, const json_t *object)
+{
+	struct table_cell *row = table_row(t);
+	size_t i;
+
+	if (row == NULL)
+		return -1;
+	for (i = 0; i < t->ncolumns; i++) {
+		print_value(row[i].text, sizeof(row[i].text),
+		    json_object_get(object, fields[i].key), fields[i].kind);
+		row[i].colour = colour_of(&fields[i], row[i].text);
+	}
+	return 0;
+}
+
+static bool
+has_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && (no == NULL || no[0] == '\0') &&
+	    term != NULL && strcmp(term, "dumb") != 0;
+}
+
+/* The array's objects as a table, and under them one more unless NULL. */
+static int
+print_list(const json_t *array, const struct field *fields, size_t n,
+    const json_t *last)
+{
+	struct table_column columns[TABLE_COLUMNS_MAX];
+	struct table t;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < n; i++) {
+		columns[i].title = fields[i].title;
+		columns[i].is_left = fields[i].kind == TEXT;
+	}
+	table_init(&t, columns, n);
+	for (i = 0; rc == 0 && i < json_array_size(array); i++)
+		rc = add_row(&t, fields, json_array_get(array, i));
+	if (rc == 0 && last != NULL)
+		rc = add_row(&t, fields, last);
+	if (rc == 0) {
+		(void)putchar('\n');
+		table_print(&t, stdout, has_colour());
+	}
+	table_fini(&t);
+	return rc;
+}
+
+static void
+print_head(const json_t *status)
+{
+	const json_t *master = json_object_get(status, "master");
+	char version[TABLE_CELL_MAX];
+
+	print_value(version, sizeof(version),
+	    json_object_get(status, "version"), TEXT);
+	(void)printf("tine %s: ", version);
+	print_facts(master, master_facts, nitems(master_facts));
+	(void)putchar('\n');
+	print_facts(master, event_facts, nitems(event_facts));
+	print_facts(json_object_get(status, "totals"), total_facts,
+	    nitems(total_facts));
+	(void)putchar('\n');
+	if (json_is_string(json_object_get(master, "last_error"))) {
+		print_facts(master, error_facts, nitems(error_facts));
+		(void)putchar('\n');
+	}
+}
+
+int
+tinectl_status_text(json_t *status)
+{
+	json_t *totals = json_object_get(status, "totals");
+
+	print_head(status);
+	/* The sums stand under the columns that they are of. */
+	(void)json_object_set_new(totals, "place", json_string("total"));
+	if (print_list(json_object_get(status, "listeners"), listener_fields,
+		nitems(listener_fields), NULL) == -1)
+		return -1;
+	return print_list(json_object_get(status, "children"), child_fields,
+	    nitems(child_fields), totals);
+}
+
+int
+tinectl_status_json(const json_t *status)
+{
+	char *text = json_dumps(status,
+	    JSON_COMPACT | JSON_ENSURE_ASCII |
+		JSON_REAL_PRECISION(REAL_DIGITS));
+	const char *p;
+
+	if (text == NULL)
+		return -1;
+	/* JSON has escapes for every control character but DEL. */
+	for (p = text; *p != '\0'; p++)
+		if (*p == '\177')
+			(void)fputs("\\u007f", stdout);
+		else
+			(void)putchar(*p);
+	(void)putchar('\n');
+	free(text);
+	return 0;
+}

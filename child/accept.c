@@ -56,34 +56,37 @@ accept_update(struct child *ch)
 static void
 fall_sick(struct child *ch, int code)
 {
-	bool was_well = ch->sick == 0;
+	bool was_told = ch->told_sick != 0;
 
-	ch->sick = code;
+	ch->sick = ch->told_sick = code;
 	ev_timer_stop(ch->loop, &ch->recover);
 	ev_timer_set(&ch->recover, RECOVER_SECONDS, 0.);
 	ev_timer_start(ch->loop, &ch->recover);
 	accept_update(ch);
-	if (was_well)
+	if (!was_told)
 		cctl_send(ch, CTL_SICK);
 }
 
-static void
-recover(struct child *ch)
-{
-	if (ch->sick == 0)
-		return;
-	ch->sick = 0;
-	ev_timer_stop(ch->loop, &ch->recover);
-	cctl_send(ch, CTL_WELL);
-	accept_update(ch);
-}
-
+/*
+ * Try again at once, but tell the master only when a second went well: at the
+ * limit every close makes room for one, and two messages for each would look
+ * like an attack.
+ */
 static void
 on_recover(struct ev_loop *loop, ev_timer *w, int revents)
 {
-	(void)loop;
+	struct child *ch = w->data;
+
 	(void)revents;
-	recover(w->data);
+	if (ch->sick != 0) {
+		ch->sick = 0;
+		ev_timer_set(w, RECOVER_SECONDS, 0.);
+		ev_timer_start(loop, w);
+		accept_update(ch);
+	} else {
+		ch->told_sick = 0;
+		cctl_send(ch, CTL_WELL);
+	}
 }
 
 static void
@@ -185,7 +188,7 @@ accept_on_close(struct tine_child *s)
 		return;
 	ch->is_full = false;
 	s->is_full = false;
-	recover(ch);
+	ch->sick = 0;
 	accept_update(ch);
 }
 

@@ -4,8 +4,9 @@
  * thing that wakes an idle child: it shows the master that the loop turns, how
  * late it is and how busy, and keeps the process title true.
  */
-#include <bsd/unistd.h>
 #include <time.h>
+
+#include "shared/title.h"
 
 #include "child/child.h"
 
@@ -29,7 +30,7 @@ show_title(struct child *ch)
 	if (ch->beat.titled_conns == ch->nconns)
 		return;
 	ch->beat.titled_conns = ch->nconns;
-	setproctitle("-tine: child %d, %llu connection%s, gen %u", h->place,
+	title_set("child %d, %llu connection%s, gen %u", h->place,
 	    (unsigned long long)ch->nconns, ch->nconns == 1 ? "" : "s",
 	    h->generation);
 }

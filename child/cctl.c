@@ -60,6 +60,8 @@ static void
 on_stop(struct child *ch, struct ctl_msg *m)
 {
 	(void)m;
+	if (ch->state != CHILD_DRAINING)
+		ch->drain.reason = CTL_STOPPING;
 	child_leave(ch);
 }
 
@@ -170,7 +172,7 @@ send_payload(struct child *ch, enum ctl_type type, const void *payload,
 void
 cctl_send(struct child *ch, enum ctl_type type)
 {
-	const struct ctl_errno sick = { .code = ch->sick };
+	const struct ctl_errno sick = { .code = ch->told_sick };
 	const struct ctl_drained drained = { .cut = ch->drain.cut };
 	const struct ctl_why why = { .reason = CTL_OPERATOR };
 

@@ -5,6 +5,7 @@
  * handlers. They own their copy of the configuration; they bind nothing and
  * serve nobody.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,12 +58,15 @@ check_server(struct conf_server *server, const struct conf *conf,
 }
 
 static int
-check_conf(struct conf *conf, struct err *err)
+check_conf(const struct heritage *h, struct conf *conf, struct err *err)
 {
 	size_t i;
 
-	if (conf_resolve(conf, err) == -1 || privs_drop(conf, err) == -1)
+	/* A constructor that does not return must not outlive the master. */
+	if (conf_resolve(conf, err) == -1 || privs_drop(conf, err) == -1 ||
+	    privs_watch_parent(h->parent, SIGKILL, err) == -1)
 		return -1;
+	privs_hide_memory(conf);
 	for (i = 0; i < conf->nservers; i++)
 		if (check_server(&conf->servers[i], conf, err) == -1)
 			return -1;
@@ -95,9 +99,10 @@ check_run(const struct heritage *h)
 	int code;
 
 	privs_limit_files();
-	if (copy_conf(&conf, h->conf, &err) == -1)
+	if (privs_leave_terminal(&err) == -1 ||
+	    copy_conf(&conf, h->conf, &err) == -1)
 		return report(h->ctl, NULL, &err);
-	if (check_conf(&conf, &err) == -1)
+	if (check_conf(h, &conf, &err) == -1)
 		code = report(h->ctl, NULL, &err);
 	else
 		code = report(h->ctl, &conf, &err);

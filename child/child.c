@@ -239,7 +239,7 @@ settle_in(struct child *ch, const struct heritage *h, struct err *err)
 	/* A debugger wants to see a single process, cores and all. */
 	if (!is_single)
 		privs_hide_memory(h->conf);
-	if (!is_single && privs_watch_parent(h->parent, err) == -1)
+	if (!is_single && privs_watch_parent(h->parent, SIGTERM, err) == -1)
 		return -1;
 	if (term_init(ch, err) == -1)
 		return -1;

@@ -294,11 +294,14 @@ on_event(struct ev_loop *loop, ev_io *w, int revents)
 void
 conn_open(struct tine_child *s, int fd)
 {
+	static struct log_limit limit = { .burst = 1 };
 	struct child *ch = s->child;
+	unsigned missed;
 	struct tine_conn *c = slab_take(&s->slab, &ch->last_number);
 
 	if (c == NULL) {
-		log_sys(LOG_ERROR, "memory for a connection");
+		if (log_limit_pass(&limit, &missed))
+			log_sys(LOG_ERROR, "memory for a connection");
 		closefd(&fd);
 		return;
 	}
@@ -360,7 +363,7 @@ tine_close(struct tine_conn *c)
 void *
 tine_state(struct tine_conn *c)
 {
-	return (char *)c + ((sizeof(*c) + 15U) & ~(size_t)15U);
+	return (char *)c + CONN_STATE_OFFSET;
 }
 
 uint64_t

@@ -2,12 +2,11 @@
 /*
  * crash.c: a child's last line. Runs in children, in a signal handler, on a
  * stack of its own: only calls that are safe there, no allocation, no stdio.
- * It says which handler's callback was at work on which connection, lets the
- * master know at once by shutting the channel, and then dies of the signal as
- * if it had not been caught.
+ * It says which handler's callback was at work on which connection, and then
+ * dies of the signal as if it had not been caught. It leaves the channel alone:
+ * the master answers end-of-file with SIGKILL, which would take the signal's
+ * place in the obituary and in the count of crashes, and cut a core short.
  */
-#include <sys/socket.h>
-
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,9 +103,6 @@ on_fatal(int sig)
 	if (watched != NULL) {
 		add_doing(&line, &watched->doing);
 		log_from_signal(line.text, line.len);
-		/* Writing a core takes time in which nobody accepts. */
-		if (watched->heritage->ctl != -1)
-			(void)shutdown(watched->heritage->ctl, SHUT_RDWR);
 	}
 	/* SA_RESETHAND made the default action ours again. */
 	(void)raise(sig);

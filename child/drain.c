@@ -84,7 +84,7 @@ drain_begin(struct child *ch, double seconds, enum ctl_reason reason)
 		return;
 	ch->drain.reason = reason;
 	if (is_first) {
-		log_info("draining %llu connections: %s",
+		log_info("draining, connections open: %llu: %s",
 		    (unsigned long long)ch->nconns, ctl_reason_names[reason]);
 		/* Nobody else will take what waits when the server stops;
 		 * otherwise a sibling polls the slot. */

@@ -86,7 +86,7 @@ take_int(struct parse *p, struct err *err)
 	const struct tine_option *o = p->option;
 	bool bounded = has_bounds(o);
 
-	return value_int(p->text, bounded ? o->min : INT64_MIN,
+	return value_int(p->text, bounded ? o->min : -INT64_MAX,
 	    bounded ? o->max : INT64_MAX, &p->value->number, err);
 }
 

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "child/child.h"
@@ -165,9 +164,9 @@ privs_leave_terminal(struct err *err)
  * line sends none, so look.
  */
 int
-privs_watch_parent(pid_t parent, struct err *err)
+privs_watch_parent(pid_t parent, int sig, struct err *err)
 {
-	if (prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM, 0L, 0L, 0L) == -1)
+	if (prctl(PR_SET_PDEATHSIG, (unsigned long)sig, 0L, 0L, 0L) == -1)
 		return err_sys(err, "signal at the death of the master");
 	if (getppid() != parent)
 		return err_set(err, EXIT_RUNTIME, "the master is gone");

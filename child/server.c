@@ -196,7 +196,7 @@ tine_generation(const struct tine_child *s)
 bool
 tine_is_draining(const struct tine_child *s)
 {
-	return s->child->state == CHILD_DRAINING;
+	return s->child->state >= CHILD_DRAINING;
 }
 
 const char *

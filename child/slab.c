@@ -24,8 +24,7 @@ slab_init(struct slab *s, size_t state_bytes)
 {
 	SLIST_INIT(&s->pages);
 	SLIST_INIT(&s->free);
-	s->object_bytes =
-	    ALIGN_UP(sizeof(struct tine_conn)) + ALIGN_UP(state_bytes);
+	s->object_bytes = CONN_STATE_OFFSET + ALIGN_UP(state_bytes);
 }
 
 void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * holder.c: who holds a busy address? Looks the socket up in /proc/net and its
- * owner in /proc/PID/fd. Slow; runs in the master only when it is about to
+ * holder.c: who holds a busy address? Looks a TCP socket up in /proc/net and
+ * its owner in /proc/PID/fd; asks the kernel for a unix one. Slow; runs in the master only when it is about to
  * give up.
  */
 #include <ctype.h>
@@ -72,32 +72,10 @@ find_tcp_inode(const char *table, const struct addr *want)
 }
 
 static unsigned long
-find_unix_inode(const struct addr *want)
-{
-	unsigned long inode = 0, candidate;
-	char line[512], name[128], print[128];
-	FILE *f = fopen("/proc/net/unix", "re");
-
-	if (f == NULL)
-		return 0;
-	(void)addr_print(want, print, sizeof(print));
-	while (inode == 0 && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "%*s %*s %*s %*s %*s %*s %lu %127s",
-			&candidate, name) == 2 &&
-		    strcmp(name, print) == 0)
-			inode = candidate;
-	(void)fclose(f);
-	return inode;
-}
-
-static unsigned long
 find_inode(const struct addr *a)
 {
-	unsigned long inode;
+	unsigned long inode = find_tcp_inode("/proc/net/tcp", a);
 
-	if (a->u.sa.sa_family == AF_UNIX)
-		return find_unix_inode(a);
-	inode = find_tcp_inode("/proc/net/tcp", a);
 	return inode != 0 ? inode : find_tcp_inode("/proc/net/tcp6", a);
 }
 
@@ -173,13 +151,14 @@ read_stat(long pid, char *name, size_t size, long *parent)
 /* Of processes that share a socket, the one whose parent is not among them:
  * the master of a prefork server. */
 static long
-eldest(const long *pids, size_t n, char *name, size_t size)
+eldest(const long *pids, size_t n)
 {
+	char name[64];
 	long parent;
 	size_t i, k;
 
 	for (i = 0; i < n; i++) {
-		if (read_stat(pids[i], name, size, &parent) == -1)
+		if (read_stat(pids[i], name, sizeof(name), &parent) == -1)
 			continue;
 		for (k = 0; k < n && pids[k] != parent; k++)
 			continue;
@@ -189,18 +168,42 @@ eldest(const long *pids, size_t n, char *name, size_t size)
 	return 0;
 }
 
+/* The kernel tells a client who called listen(); 0: it does not. */
+static long
+find_unix_holder(const struct addr *a)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+
+	if (fd == -1 || connect(fd, &a->u.sa, a->len) == -1 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		peer.pid = 0;
+	closefd(&fd);
+	return peer.pid;
+}
+
+static long
+find_tcp_holder(const struct addr *a)
+{
+	unsigned long inode = find_inode(a);
+	long pids[HOLDERS_MAX];
+
+	if (inode == 0)
+		return 0;
+	return eldest(pids, find_holders(inode, pids, nitems(pids)));
+}
+
 void
 holder_name(const struct addr *a, struct err *err)
 {
+	long parent,
+	    pid = a->u.sa.sa_family == AF_UNIX ? find_unix_holder(a)
+					       : find_tcp_holder(a);
 	char where[128], name[64];
-	long pids[HOLDERS_MAX], pid;
-	unsigned long inode = find_inode(a);
 
 	(void)addr_print(a, where, sizeof(where));
-	pid = inode == 0 ? 0
-			 : eldest(pids, find_holders(inode, pids, nitems(pids)),
-			       name, sizeof(name));
-	if (pid != 0)
+	if (pid != 0 && read_stat(pid, name, sizeof(name), &parent) == 0)
 		err_set(err, EXIT_UNAVAILABLE, "%s is in use by %s (pid %ld)",
 		    where, name, pid);
 	else

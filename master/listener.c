@@ -144,6 +144,22 @@ overlaps_ours(struct master *m, const struct listener *l)
 	return false;
 }
 
+/* A path's mode is the socket's at the moment of bind, less the umask. */
+static int
+bind_socket(int fd, const struct listener *l)
+{
+	bool has_mode = l->url.scheme == URL_UNIX && l->url.mode != -1;
+	mode_t mask = has_mode ? umask(0) : 0;
+	int rc;
+
+	if (has_mode)
+		(void)fchmod(fd, (mode_t)l->url.mode);
+	rc = bind(fd, &l->addr.u.sa, l->addr.len);
+	if (has_mode)
+		(void)umask(mask);
+	return rc;
+}
+
 /* A socket bound to the listener's address; -1 with the reason in err. */
 static int
 open_socket(struct listener *l, bool share, struct err *err)
@@ -164,10 +180,7 @@ open_socket(struct listener *l, bool share, struct err *err)
 		closefd(&fd);
 		return -1;
 	}
-	/* The path's mode is the socket's at the moment of bind. */
-	if (l->url.scheme == URL_UNIX && l->url.mode != -1)
-		(void)fchmod(fd, (mode_t)l->url.mode);
-	if (bind(fd, &l->addr.u.sa, l->addr.len) == -1) {
+	if (bind_socket(fd, l) == -1) {
 		explain_bind(l, err);
 		closefd(&fd);
 	}

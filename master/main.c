@@ -4,15 +4,14 @@
  * Nothing the operator wrote is used before the checker, an unprivileged
  * process, has read it and returned the effective configuration.
  */
-#include <bsd/unistd.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "master/cmdline.h"
 #include "master/cpus.h"
 #include "master/master.h"
+#include "shared/title.h"
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
@@ -141,7 +140,7 @@ main(int argc, char **argv, char **envp)
 	struct conf conf;
 	struct err err;
 
-	setproctitle_init(argc, argv, envp);
+	title_init(argc, argv, envp);
 	tidy_descriptors();
 	conf_init(&conf);
 	if (cmdline_parse(argc, argv, &conf, &action, &err) == -1) {

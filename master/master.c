@@ -5,7 +5,6 @@
  * after the first was READY.
  */
 #include <assert.h>
-#include <bsd/unistd.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 
 #include "master/control.h"
 #include "master/master.h"
+#include "shared/title.h"
 
 #define BIND_RETRY_S 0.1
 #define BIND_PATIENCE_S 3.0
@@ -100,11 +100,26 @@ print_ready(struct master *m)
 }
 
 static void
+update_title(struct master *m)
+{
+	char title[sizeof(m->title)];
+	int n = master_accepting(m);
+
+	(void)snprintf(title, sizeof(title), "master, %d %s, gen %u", n,
+	    n == 1 ? "child" : "children", m->generation);
+	if (strcmp(title, m->title) == 0)
+		return;
+	(void)memcpy(m->title, title, sizeof(title));
+	title_set("%s", title);
+}
+
+static void
 set_running(struct master *m)
 {
 	ev_timer_stop(m->loop, &m->bind_w);
 	set_state(m, MASTER_RUNNING);
 	m->min_accepting = master_accepting(m);
+	update_title(m);
 	print_ready(m);
 }
 
@@ -311,20 +326,6 @@ rescue(struct master *m)
 			best = &m->places[i];
 	best->is_due = true;
 	best->wants_token = false;
-}
-
-static void
-update_title(struct master *m)
-{
-	char title[sizeof(m->title)];
-	int n = master_accepting(m);
-
-	(void)snprintf(title, sizeof(title), "master, %d %s, gen %u", n,
-	    n == 1 ? "child" : "children", m->generation);
-	if (strcmp(title, m->title) == 0)
-		return;
-	(void)memcpy(m->title, title, sizeof(title));
-	setproctitle("-tine: %s", title);
 }
 
 static void

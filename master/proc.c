@@ -225,7 +225,8 @@ fold_counters(struct proc *p)
 
 	board_read(&m->board, p->page, &copy);
 	for (i = 0; i < BOARD_NCOUNTERS; i++)
-		m->totals[i] += copy.counters[i];
+		m->totals[i] =
+		    MIN_OF(m->totals[i] + copy.counters[i], BOARD_COUNT_MAX);
 	board_give(&m->board, p->page);
 }
 

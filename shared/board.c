@@ -12,9 +12,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-/* 2^53: the largest count that JSON readers keep exact. */
-#define BOARD_COUNT_MAX (UINT64_C(1) << 53)
-
 const char *const board_callback_names[BOARD_NCALLBACKS] = {
 	[BOARD_IN_NONE] = "no callback",
 	[BOARD_IN_START] = "start",

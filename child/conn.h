@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conn.h: a connection of a child and the files of its data path; private to
+ * child/. Included through child.h.
+ */
+#ifndef TINE_CHILD_CONN_H
+#define TINE_CHILD_CONN_H
+
+#include <bsd/sys/queue.h>
+#include <ev.h>
+#include <tine.h>
+
+#include "shared/board.h"
+
+struct child;
+
+/*
+ * FREE > OPEN > FLUSHING > LINGERING > CLOSED > FREE; to CLOSED from each but
+ * FREE.
+ */
+enum conn_state {
+	CONN_FREE,
+	CONN_OPEN,
+	CONN_FLUSHING,  /* no more callbacks but close; output goes out */
+	CONN_LINGERING, /* FIN is sent; input is thrown away until EOF */
+	CONN_CLOSED,    /* waits for the sweep */
+	CONN_NSTATES
+};
+
+/* The first five are phases: a connection is in exactly one of them. */
+enum deadline_kind {
+	DEADLINE_FIRST_BYTE, /* nothing received yet */
+	DEADLINE_READ,       /* input begun and not consumed */
+	DEADLINE_WRITE,      /* output is pending */
+	DEADLINE_IDLE,       /* none of these */
+	DEADLINE_LINGER,     /* after FIN */
+	DEADLINE_LIFETIME,   /* beside the phase */
+	DEADLINE_NKINDS,
+	DEADLINE_NONE = DEADLINE_NKINDS
+};
+
+/* A place in a list of deadlines. */
+struct deadline {
+	TAILQ_ENTRY(deadline) entry;
+	double at; /* child_now() */
+};
+
+/* All that expire for one reason: ordered, because each waits as long. */
+struct deadline_list {
+	TAILQ_HEAD(, deadline) entries;
+	double seconds; /* 0: off */
+	ev_timer timer;
+	struct tine_child *server;
+};
+
+/* Input that the handler left for later. */
+struct input {
+	char *bytes; /* of the pool, or NULL */
+	uint32_t start, end, size;
+};
+
+struct chunk;
+/* Output that the kernel has not taken; the staged bytes come first. */
+struct output {
+	STAILQ_HEAD(, chunk) queue;
+	size_t bytes; /* staged, queued and in files */
+};
+
+/* Kept small: an idle connection is this and nothing else. */
+struct tine_conn {
+	ev_io io; /* first; the only watcher */
+	struct tine_child *server;
+	uint64_t handle; /* generation << 32 | number */
+	struct deadline phase, life;
+	STAILQ_ENTRY(tine_conn) dirty; /* to be settled before the loop waits */
+	SLIST_ENTRY(tine_conn) dead;   /* to be freed; then: free to be used */
+	struct input input;
+	struct output output;
+	uint8_t state;      /* enum conn_state */
+	uint8_t phase_kind; /* enum deadline_kind */
+	uint8_t cause;      /* enum tine_cause of a close under way */
+	bool is_dirty : 1;
+	bool is_blocked : 1;   /* the socket took less than it was given */
+	bool is_congested : 1; /* past output-high */
+	bool is_stalled : 1;   /* past output: reading stops */
+	bool has_received : 1; /* the first byte */
+	/* since deadline_update() looked last: */
+	bool has_read : 1;     /* bytes came */
+	bool has_sent : 1;     /* the kernel took bytes */
+	bool has_consumed : 1; /* the handler took bytes */
+	bool eof_seen : 1;
+	bool eof_told : 1;
+};
+
+SLIST_HEAD(conn_slist, tine_conn);
+
+/* Where the handler's state begins, counted from the connection. */
+#define CONN_STATE_OFFSET ((sizeof(struct tine_conn) + 15U) & ~(size_t)15U)
+
+/* 64 connections of one server, each with its handler's state behind it. */
+struct slab_page {
+	SLIST_ENTRY(slab_page) entry;
+	char objects[] __attribute__((aligned(16)));
+};
+
+struct slab {
+	SLIST_HEAD(, slab_page) pages;
+	struct conn_slist free;
+	size_t object_bytes;
+};
+
+/* ---- slab.c ---- */
+void slab_init(struct slab *, size_t state_bytes);
+void slab_fini(struct slab *);
+/* A connection with state CONN_FREE and a new handle; NULL: no memory. */
+struct tine_conn *slab_take(struct slab *, uint32_t *last_number);
+void slab_give(struct slab *, struct tine_conn *);
+void slab_each(struct slab *, void (*fn)(struct tine_conn *));
+
+/* ---- call.c ---- */
+/* Around every call of handler code; conn may be NULL. */
+void call_enter(struct tine_child *, const struct tine_conn *,
+    enum board_callback);
+void call_leave(struct tine_child *);
+/* Run a callback whose output is staged; conn_settle() must follow. */
+enum tine_action call_action(struct tine_conn *, enum board_callback,
+    enum tine_action (*fn)(struct tine_conn *));
+/* As call_action; NULL is accepted. */
+void call_notice(struct tine_conn *, enum board_callback,
+    void (*fn)(struct tine_conn *));
+bool call_quiesce(struct tine_conn *);
+void call_close(struct tine_conn *, enum tine_cause, int err);
+
+/* ---- conn.c ---- */
+extern const char *const conn_state_names[CONN_NSTATES];
+/* Serve fd, which is owned from here on, also on failure. */
+void conn_open(struct tine_child *, int fd);
+/* The one way out; harmless twice. err is an errno value or 0. */
+void conn_close(struct tine_conn *, enum tine_cause, int err);
+/* Reset: the peer learns that its answer is not whole. */
+void conn_abort(struct tine_conn *, enum tine_cause, int err);
+/* Close when the output is out; conn_settle() must follow. */
+void conn_finish(struct tine_conn *, enum tine_cause);
+/* Do what follows from the last event: send, tell end-of-file, ask quiesce,
+ * choose the deadline and the events to wait for. */
+void conn_settle(struct tine_conn *);
+/* Settle before the loop waits again. */
+void conn_mark_dirty(struct tine_conn *);
+/* Settle the dirty and free the dead. */
+void conn_sweep(struct child *);
+/* Run a callback of the handler, if it has it, and obey. */
+void conn_call(struct tine_conn *, enum board_callback,
+    enum tine_action (*fn)(struct tine_conn *));
+bool conn_may_read(const struct tine_conn *);
+/* The cause that an error of send or recv means. */
+enum tine_cause conn_cause_of(int err);
+
+/* ---- input.c ---- */
+/* Read and deliver, at most budget.bytes. */
+void input_read(struct tine_conn *);
+/* Read and throw away; closes at end-of-file. */
+void input_discard(struct tine_conn *);
+/* After a callback: keep what it left, give back what is empty. */
+void input_settle(struct tine_conn *);
+void input_fini(struct tine_conn *);
+size_t input_bytes(const struct tine_conn *);
+
+/* ---- output.c ---- */
+/* Send what can be sent, at most budget.bytes; may close. */
+void output_flush(struct tine_conn *);
+void output_fini(struct tine_conn *);
+
+/* ---- deadline.c ---- */
+void deadline_init(struct tine_child *);
+void deadline_fini(struct tine_child *);
+/* The connection exists from now on. */
+void deadline_begin(struct tine_conn *);
+/* Be in the phase that the connection's state means. */
+void deadline_update(struct tine_conn *);
+void deadline_end(struct tine_conn *);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory of connections, and names that are never used again. */
+#include "rig.h"
+
+#define MANY 200
+
+static unsigned live;
+
+static void
+count_live(struct tine_conn *c)
+{
+	(void)c;
+	live++;
+}
+
+static void
+every_object_has_a_number_of_its_own(void **state)
+{
+	static struct tine_conn *taken[MANY];
+	uint32_t last = 0;
+	struct slab slab;
+	size_t i, j;
+
+	(void)state;
+	slab_init(&slab, 24);
+	for (i = 0; i < MANY; i++) {
+		taken[i] = slab_take(&slab, &last);
+		assert_non_null(taken[i]);
+		for (j = 0; j < i; j++)
+			assert_int_not_equal(taken[i]->handle,
+			    taken[j]->handle);
+	}
+	slab_fini(&slab);
+}
+
+static void
+only_live_connections_are_visited(void **state)
+{
+	struct tine_conn *a, *b;
+	uint32_t last = 0;
+	struct slab slab;
+
+	(void)state;
+	slab_init(&slab, 0);
+	a = slab_take(&slab, &last);
+	b = slab_take(&slab, &last);
+	a->state = CONN_OPEN;
+	b->state = CONN_CLOSED;
+	live = 0;
+	slab_each(&slab, count_live);
+	assert_int_equal(live, 1);
+	slab_fini(&slab);
+}
+
+static void
+an_object_out_of_generations_is_never_used_again(void **state)
+{
+	struct tine_conn *c;
+	uint32_t last = 0;
+	struct slab slab;
+	uint64_t handle;
+
+	(void)state;
+	slab_init(&slab, 0);
+	c = slab_take(&slab, &last);
+	handle = c->handle;
+	slab_give(&slab, c);
+	assert_ptr_equal(slab_take(&slab, &last), c);
+	assert_int_equal(c->handle, handle + (UINT64_C(1) << 32));
+	c->handle |= UINT64_C(0xffffffff) << 32;
+	slab_give(&slab, c);
+	assert_ptr_not_equal(slab_take(&slab, &last), c);
+	slab_fini(&slab);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_object_has_a_number_of_its_own),
+		cmocka_unit_test(only_live_connections_are_visited),
+		cmocka_unit_test(
+		    an_object_out_of_generations_is_never_used_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

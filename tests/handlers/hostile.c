@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * hostile.c: a handler that was taken over. It echoes until it gets the line
+ * "go" (or, with when=tick, until its first tick), then attacks the server in
+ * the way that do= names: its shared memory, its control channel, or the
+ * listening sockets that it shares with the master.
+ */
+#include <tine.h>
+
+#include <sys/socket.h>
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FD_LIMIT 4096
+#define RECORDS 20000
+#define RECORD_MAX 65536
+#define NTYPES 64
+
+static const struct tine_option options[] = {
+	{ "do", TINE_STRING, "board", 1, 32,
+	    "board | random | types | zero | huge | fds | listen | nonblock | "
+	    "shutdown | steer" },
+	{ "when", TINE_STRING, "data", 1, 8, "data | tick" },
+	{ "place", TINE_INT, "-1", -1, 1023, "attack from there only" },
+	{ .name = NULL },
+};
+
+/* The head of a record on the control channel. */
+struct head {
+	uint16_t version, type;
+	uint32_t seq, generation, length;
+};
+
+/* Fill each byte of shared memory that we can write: the worst a child can do
+ * to the counters that the master reads. */
+static void
+scribble(void)
+{
+	unsigned long from, to;
+	char line[512], perms[8];
+	FILE *maps;
+	unsigned char *p;
+
+	maps = fopen("/proc/self/maps", "re");
+	if (maps == NULL)
+		return;
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, perms) != 3)
+			continue;
+		if (perms[1] != 'w' || perms[3] != 's')
+			continue;
+		/* Addresses come as text; there is no other way to name them. */
+		for (p = (unsigned char *)(uintptr_t)from;
+		     p < (unsigned char *)(uintptr_t)to; p++)
+			*p = (unsigned char)(rand() | 0x80);
+	}
+	(void)fclose(maps);
+}
+
+static int
+socket_type(int fd)
+{
+	socklen_t len = sizeof(int);
+	int type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1)
+		return -1;
+	return type;
+}
+
+static bool
+is_listening(int fd)
+{
+	socklen_t len = sizeof(int);
+	int on;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 &&
+	    on != 0;
+}
+
+static int
+channel(void)
+{
+	int fd;
+
+	for (fd = 3; fd < FD_LIMIT; fd++)
+		if (socket_type(fd) == SOCK_SEQPACKET)
+			return fd;
+	return -1;
+}
+
+/* Send a record, and wait for room when there is none. */
+static void
+send_record(int fd, const void *buf, size_t len)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags != -1)
+		(void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	(void)send(fd, buf, len, MSG_NOSIGNAL);
+}
+
+static void
+flood_random(void)
+{
+	static unsigned char record[4096];
+	int fd = channel();
+	size_t i, n;
+
+	for (n = 0; n < RECORDS; n++) {
+		for (i = 0; i < sizeof(record); i++)
+			record[i] = (unsigned char)rand();
+		send_record(fd, record, 1 + (size_t)rand() % sizeof(record));
+	}
+}
+
+/* Well-formed heads of every type, those that only the master sends too, with
+ * an empty, a short, and a lying payload. */
+static void
+flood_types(void)
+{
+	unsigned char record[sizeof(struct head) + 64] = { 0 };
+	struct head head = { .version = 1, .generation = 1 };
+	int fd = channel();
+	unsigned n;
+
+	for (n = 0; n < RECORDS; n++) {
+		head.type = (uint16_t)(n % NTYPES);
+		head.seq = n;
+		head.length = n / NTYPES % 65;
+		if (n % 7 == 0)
+			head.length = UINT32_MAX;
+		(void)memcpy(record, &head, sizeof(head));
+		send_record(fd, record,
+		    sizeof(head) + (n % 7 == 0 ? 0 : head.length));
+	}
+}
+
+static void
+flood_zero(void)
+{
+	int n, fd = channel();
+
+	for (n = 0; n < RECORDS; n++)
+		send_record(fd, "", 0);
+}
+
+static void
+flood_huge(void)
+{
+	static unsigned char record[RECORD_MAX];
+	int n, fd = channel();
+
+	(void)memset(record, 0xff, sizeof(record));
+	for (n = 0; n < RECORDS / 10; n++)
+		send_record(fd, record, sizeof(record));
+}
+
+/* A descriptor with each record: a master that took them would run out. */
+static void
+flood_fds(void)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { .buf = { 0 } };
+	struct head head = { .version = 1, .generation = 1, .type = 9 };
+	struct iovec iov = { .iov_base = &head, .iov_len = sizeof(head) };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	int n, fd = channel();
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	(void)memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	for (n = 0; n < RECORDS; n++)
+		if (sendmsg(fd, &msg, MSG_NOSIGNAL) == -1)
+			return;
+}
+
+static void
+slot_listen(int fd)
+{
+	(void)listen(fd, 0);
+}
+
+static void
+slot_block(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags != -1)
+		(void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+static void
+slot_shutdown(int fd)
+{
+	(void)shutdown(fd, SHUT_RDWR);
+}
+
+/* Every new connection of the group goes to its first socket. */
+static void
+slot_steer(int fd)
+{
+	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog prog = { .len = 1, .filter = code };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog,
+	    sizeof(prog));
+}
+
+static void
+each_slot(void (*attack)(int))
+{
+	int fd;
+
+	for (fd = 3; fd < FD_LIMIT; fd++)
+		if (is_listening(fd))
+			attack(fd);
+}
+
+static void
+on_listen(void)
+{
+	each_slot(slot_listen);
+}
+
+static void
+on_block(void)
+{
+	each_slot(slot_block);
+}
+
+static void
+on_shutdown(void)
+{
+	each_slot(slot_shutdown);
+}
+
+static void
+on_steer(void)
+{
+	each_slot(slot_steer);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} attacks[] = {
+	{ "board", scribble },
+	{ "random", flood_random },
+	{ "types", flood_types },
+	{ "zero", flood_zero },
+	{ "huge", flood_huge },
+	{ "fds", flood_fds },
+	{ "listen", on_listen },
+	{ "nonblock", on_block },
+	{ "shutdown", on_shutdown },
+	{ "steer", on_steer },
+};
+
+static void
+attack(struct tine_child *child)
+{
+	const char *name = tine_option(child, "do", NULL);
+	int64_t place = tine_option_int(child, "place");
+	size_t i;
+
+	if (place != -1 && place != tine_place(child))
+		return;
+	for (i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
+		if (strcmp(attacks[i].name, name) == 0)
+			attacks[i].run();
+}
+
+static enum tine_action
+hostile_data(struct tine_conn *c)
+{
+	size_t n;
+	const void *p = tine_peek(c, &n);
+	bool go = memmem(p, n, "go\n", 3) != NULL;
+
+	if (go)
+		attack(tine_child(c));
+	if (tine_write(c, p, n) == -1)
+		return TINE_ABORT;
+	tine_consume(c, n);
+	return TINE_OK;
+}
+
+static enum tine_action
+hostile_tick(struct tine_child *child, double *next)
+{
+	if (strcmp(tine_option(child, "when", NULL), "tick") == 0)
+		attack(child);
+	*next = -1;
+	return TINE_OK;
+}
+
+TINE_HANDLER(.name = "hostile", .options = options, .data = hostile_data,
+    .tick = hostile_tick);

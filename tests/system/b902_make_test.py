@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""make install, uninstall, help, and documents that say what is there."""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = os.environ.get("TINE_BUILD", "build")
+
+HANDLER = """
+#include <tine.h>
+static enum tine_action
+on_data(struct tine_conn *c)
+{
+    tine_close(c);
+    return TINE_OK;
+}
+TINE_HANDLER(.name = "mine", .data = on_data);
+"""
+
+
+def make(*args):
+    return subprocess.run(["make", "--no-print-directory", *args], cwd=TOP,
+                          check=True, capture_output=True, text=True).stdout
+
+
+def files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*")
+                  if p.is_file())
+
+
+@pytest.fixture
+def installed(tmp_path):
+    # -o all: what is there is installed; a build now would disturb others.
+    place = (f"BUILD={BUILD}", f"DESTDIR={tmp_path}", "PREFIX=/opt/tine")
+    make("-o", "all", *place, "install")
+    yield tmp_path, place
+
+
+def test_install_puts_the_programs_and_the_header_below_prefix(installed):
+    folder, _ = installed
+    assert files(folder) == ["opt/tine/bin/tine", "opt/tine/bin/tinectl",
+                             "opt/tine/include/tine.h"]
+    said = subprocess.run([folder / "opt/tine/bin/tine", "-v"], check=True,
+                          capture_output=True, text=True).stdout
+    assert re.fullmatch(r"tine \d+\.\d+\.\d+\n", said)
+
+
+def test_uninstall_removes_what_install_put_there_and_nothing_else(installed):
+    folder, place = installed
+    (folder / "opt/tine/bin/other").touch()
+    make(*place, "uninstall")
+    assert files(folder) == ["opt/tine/bin/other"]
+
+
+def test_a_handler_builds_against_the_installed_header_alone(installed):
+    folder, _ = installed
+    (folder / "mine.c").write_text(HANDLER)
+    subprocess.run(["gcc", "-std=c11", "-pedantic", "-Wall", "-Werror",
+                    "-shared", "-fPIC", "-I", folder / "opt/tine/include",
+                    "-o", folder / "mine.so", folder / "mine.c"], check=True)
+    assert (folder / "mine.so").exists()
+
+
+def test_help_names_every_target_that_the_documents_use():
+    listed = {name for line in make("help").splitlines()
+              if line.startswith("  ")
+              for name in line[:24].split()}
+    used = set()
+    for document in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"):
+        used |= set(re.findall(r"(?:`|^)make ([a-z_.]+)",
+                               (TOP / document).read_text(), re.M))
+    assert {"help", "check", "fuzz"} <= used
+    assert used <= listed
+
+
+def test_architecture_names_every_source_file_and_no_other():
+    text = (TOP / "ARCHITECTURE.md").read_text()
+    chapter = text.split("## Files, noun by noun")[1].split("\n## ")[0]
+    named = {n.removeprefix("handlers/")
+             for n in re.findall(r"\*\*([a-z0-9_/]+)\*\*", chapter)}
+    there = {p.stem for folder in ("shared", "master", "child")
+             for p in (TOP / folder).rglob("*.c")}
+    # A header that declares the one crossing from master to child.
+    assert named == there | {"heritage"}
+
+
+def test_architecture_cites_only_tests_that_exist():
+    text = (TOP / "ARCHITECTURE.md").read_text()
+    system = set(re.findall(r"`([bchkrs]\d{3})`", text))
+    unit = set(re.findall(r"`(test_\w+)`", text))
+    assert system and unit
+    assert not [n for n in system
+                if not list((TOP / "tests/system").glob(f"{n}_*_test.py"))]
+    assert not [n for n in unit
+                if not (TOP / "tests/unit" / f"{n}.c").exists()]
+
+
+def test_the_changelog_lists_the_options_that_are_built(stage):
+    said = subprocess.run([stage.tine, "--help"], check=True, text=True,
+                          capture_output=True).stdout
+    lines = [line for line in said.splitlines()
+             if re.match(r" +-", line) and "not built yet" not in line]
+    built = {re.match(r" +(-\w|--[a-z-]+)", line)[1] for line in lines}
+    log = (TOP / "CHANGELOG.md").read_text()
+    listed = re.search(r"\*\*command line\*\*: `([^`]+)`", log)[1]
+    assert set(listed.split()) == built
+
+
+@pytest.mark.parametrize("target", ["bench", "soak"])
+def test_what_is_not_built_yet_says_so_and_fails(target):
+    done = subprocess.run(["make", target], cwd=TOP, capture_output=True,
+                          text=True, check=False)
+    assert done.returncode != 0
+    assert f"make {target}: not built yet" in done.stderr

@@ -64,10 +64,13 @@ on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 static void
 stop_single(struct child *ch)
 {
-	if (ch->state == CHILD_DRAINING)
+	if (ch->state == CHILD_DRAINING) {
 		child_leave(ch);
-	else
-		drain_begin(ch, ch->conf->drain_timeout, CTL_STOPPING);
+		return;
+	}
+	drain_begin(ch, ch->conf->drain_timeout, CTL_STOPPING);
+	/* There is no master to refuse later clients. */
+	accept_close_all(ch);
 }
 
 static void

@@ -16,7 +16,7 @@
 
 #define BOARD_PAGE_BYTES 4096
 #define BOARD_COUNT_MAX (UINT64_C(1) << 53) /* JSON readers keep it exact */
-#define BOARD_NCAUSES 12 /* enum tine_cause of tine.h */
+#define BOARD_NCAUSES 12                    /* enum tine_cause of tine.h */
 
 /* Counters only rise and survive the child in the master's totals. */
 enum board_counter {

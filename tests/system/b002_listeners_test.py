@@ -5,6 +5,8 @@ import socket
 
 import pytest
 
+import net
+
 
 def echoes(sock):
     sock.sendall(b"ping")
@@ -74,3 +76,32 @@ def test_auto_is_reuseport_for_tcp_and_shared_for_unix(tine):
     t = tine("-l", "tcp://127.0.0.1:0", "-l", "unix://socket", "-n", "3",
              "echo")
     assert [x["slots"] for x in t.status()["listeners"]] == [3, 1]
+
+
+def test_connections_are_spread_over_all_children(tine, stage):
+    t = tine("-l", "tcp://127.0.0.1:0", "-n", "4", "-a", "reuseport",
+             stage.handler("whoami"))
+    places = [net.recv_line(t.connect()).split()[1] for _ in range(200)]
+    for place in "0123":
+        assert places.count(place) >= 20, places
+
+
+def test_every_parameter_of_a_tcp_url_that_is_built_is_taken(tine):
+    t = tine("-l", "tcp://127.0.0.1:0?backlog=100&nodelay=off&keepalive=60s"
+             "&rcvbuf=64k&sndbuf=64k&defer-accept=1s&fastopen=16"
+             "&freebind=true&device=lo", "-n", "2", "echo")
+    assert echoes(t.connect())
+    assert t.log("warn|error") == []
+
+
+def test_a_backlog_over_the_kernels_limit_is_a_warning(tine):
+    with open("/proc/sys/net/core/somaxconn", encoding="ascii") as f:
+        most = int(f.read())
+    t = tine("-l", f"tcp://127.0.0.1:0?backlog={most + 1}", "-n", "1", "echo")
+    assert "somaxconn" in t.log("^tine: warn .*backlog")[0]
+    assert echoes(t.connect())
+
+
+def test_freebind_listens_on_an_address_that_is_not_there_yet(tine):
+    t = tine("-l", "tcp://192.0.2.1:0?freebind=true", "-n", "1", "echo")
+    assert t.address()[0] == "192.0.2.1"

@@ -54,7 +54,7 @@ def copy():
     # Children run as nobody when we are root: not below pytest's own folder.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tine-readme-"))
     folder.chmod(0o755)
-    tree = folder / "tine"
+    tree = folder / "copy"
     shutil.copytree(TOP, tree, symlinks=True, ignore=shutil.ignore_patterns(
         ".git", "build", "build-*", "__pycache__", ".pytest_cache"))
     yield tree
@@ -65,7 +65,7 @@ def play(tree, script, seconds):
     """Run a script in bash; its output. Nothing of it is left behind."""
     env = {k: v for k, v in os.environ.items()
            if k not in ("BUILD", "TINE_BUILD", "MAKEFLAGS", "CC")}
-    env["XDG_RUNTIME_DIR"] = str(tree.parent)
+    env["XDG_RUNTIME_DIR"] = env["TMPDIR"] = str(tree.parent)
     with open(tree.parent / "output", "w+b") as output:
         shell = subprocess.Popen(
             ["bash", "-e", "-c", script], cwd=tree, env=env, stdout=output,

@@ -143,3 +143,21 @@ def test_the_date_is_now(site):
     answer = ask(site.connect(), get("/"))
     sent = email.utils.parsedate_to_datetime(answer.fields["date"])
     assert abs(sent.timestamp() - time.time()) < 5
+
+
+def test_the_first_index_file_that_exists_is_served(tine, folder):
+    with open(f"{folder}/second.htm", "w", encoding="ascii") as f:
+        f.write("second")
+    t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", "http", "root=.",
+             "index=first.htm,second.htm", folder=folder)
+    assert ask(t.connect(), get("/")).body == b"second"
+
+
+def test_a_folder_without_an_index_shows_no_list_of_files(tine, folder):
+    with open(f"{folder}/private-name.txt", "w", encoding="ascii"):
+        pass
+    t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", "http", "root=.",
+             folder=folder)
+    answer = ask(t.connect(), get("/"))
+    assert answer.status in (403, 404)
+    assert b"private-name" not in answer.body

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * http_file.c: files under root=. Runs in a child; owns the descriptor of the
- * root. Names are resolved by the kernel beneath that descriptor, without
- * links, so that no text of a request can lead out of it. What is said about a
+ * root. Names are resolved by the kernel beneath that descriptor: neither the
+ * text of a request nor a link in the folder can lead out of it. What is said about a
  * file comes from the descriptor that is sent, never from its name.
  */
 #include "http.h"
@@ -27,8 +27,7 @@ open_beneath(int root, const char *name, uint64_t flags)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS |
-		    RESOLVE_NO_SYMLINKS,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
 
 	return (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
@@ -164,8 +163,8 @@ refuse(struct http_exchange *x, int why)
 	case ENOENT:
 	case ENOTDIR:
 	case ENAMETOOLONG:
-	case ELOOP: /* a link */
-	case EXDEV: /* out of the root */
+	case ELOOP:
+	case EXDEV: /* a link that leads out of the root */
 	case ENXIO: /* a socket */
 	case ENODEV:
 		return http_reply_page(x, 404, NULL);

@@ -29,6 +29,7 @@ def site(tine, folder):
     with open(f"{folder}/outside.txt", "w", encoding="ascii") as f:
         f.write("outside")
     os.symlink("../outside.txt", f"{folder}/site/link.txt")
+    os.symlink("../a.txt", f"{folder}/site/sub dir/inside.txt")
     os.mkfifo(f"{folder}/site/fifo")
     return tine("-l", "tcp://127.0.0.1:0", "-n", "1", "http", "root=site",
                 folder=folder)
@@ -39,7 +40,7 @@ def site(tine, folder):
     ("/empty", b""), ("/sub%20dir/", b"sub"), ("/with%20space.txt", b"s"),
     ("/umlaut-%C3%A4.txt", b"u"), ("/percent%2541.txt", b"p"),
     ("/%61.txt", b"text"), ("/a.txt?query=1", b"text"),
-    ("//a.txt", b"text")])
+    ("//a.txt", b"text"), ("/sub%20dir/inside.txt", b"text")])
 def test_a_path_finds_its_file(site, path, body):
     answer = ask(site.connect(), get(path))
     assert (answer.status, answer.body) == (200, body)

@@ -60,6 +60,7 @@ check_server(struct conf_server *server, const struct conf *conf,
 static int
 check_conf(const struct heritage *h, struct conf *conf, struct err *err)
 {
+	sigset_t none;
 	size_t i;
 
 	/* A constructor that does not return must not outlive the master. */
@@ -67,6 +68,10 @@ check_conf(const struct heritage *h, struct conf *conf, struct err *err)
 	    privs_watch_parent(h->parent, SIGKILL, err) == -1)
 		return -1;
 	privs_hide_memory(conf);
+	/* A constructor that raises a signal must die of it here, not in
+	 * every child. */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	for (i = 0; i < conf->nservers; i++)
 		if (check_server(&conf->servers[i], conf, err) == -1)
 			return -1;

@@ -405,6 +405,10 @@ on_bind(struct ev_loop *loop, ev_timer *w, int revents)
 		return;
 	}
 	if (m->bind_error.sys == EADDRINUSE && waited < BIND_PATIENCE_S) {
+		if (!m->is_waiting)
+			log_info("%s; trying again for %.0f s",
+			    m->bind_error.text, BIND_PATIENCE_S);
+		m->is_waiting = true;
 		ev_timer_stop(loop, w);
 		ev_timer_set(w, BIND_RETRY_S, 0);
 		ev_timer_start(loop, w);

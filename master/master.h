@@ -157,6 +157,7 @@ struct master {
 	struct err last_error;         /* text "": none */
 	struct err bind_error;         /* why BIND still waits */
 	struct addr busy;              /* the address it waits for */
+	bool is_waiting;               /* and the operator was told so */
 	char title[64];
 
 	ev_signal signals_w[MASTER_NSIGNALS];

@@ -60,7 +60,10 @@ call_in(unsigned n)
 {
 	unsigned i;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; n > 0; i++) {
+		if (clients[i] != -1)
+			continue;
+		n--;
 		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		assert_int_equal(connect(clients[i],
 				     (const struct sockaddr *)&where,

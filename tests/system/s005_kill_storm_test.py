@@ -38,7 +38,8 @@ class Storm:
         self.waiting.append((victim, time.monotonic()))
 
     def look(self):
-        """READY children now; notes which kills are made good."""
+        """READY children that nobody has killed; notes which kills are made
+        good."""
         ready = self.t.children()
         now = time.monotonic()
         still = [(v, at) for v, at in self.waiting
@@ -47,7 +48,9 @@ class Storm:
             if (victim, at) not in still:
                 self.full_ms.append((now - at) * 1000)
         self.waiting = still
-        return ready
+        # The dying may not have been noticed yet: nobody is killed twice.
+        dying = [victim for victim, _ in still]
+        return {p: pid for p, pid in ready.items() if pid not in dying}
 
     def run(self):
         due = time.monotonic()

@@ -10,21 +10,29 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "child/child.h"
 
 #define RECOVER_SECONDS 1.0
 #define REST_SECONDS 0.1
-/* A stopping child takes what waits, but no endless stream. */
-#define REST_ACCEPTS 4096
+
+/* A server that stops serves its queues until the master shuts them. */
+static bool
+is_serving(const struct child *ch)
+{
+	return ch->state == CHILD_READY ||
+	    (ch->state == CHILD_DRAINING && ch->drain.reason == CTL_STOPPING &&
+		!ch->drain.is_cutting);
+}
 
 static bool
 is_wanted(struct listener *l)
 {
 	const struct child *ch = l->server->child;
 
-	return l->is_polled && ch->state == CHILD_READY && ch->sick == 0 &&
+	return l->is_polled && is_serving(ch) && ch->sick == 0 &&
 	    !ch->is_full && !l->server->is_full && !ev_is_active(&l->rest);
 }
 
@@ -101,9 +109,29 @@ on_rested(struct ev_loop *loop, ev_timer *w, int revents)
 static void
 take_rest(struct listener *l)
 {
+	struct child *ch = l->server->child;
+
+	if (ch->state == CHILD_DRAINING) {
+		/* For good: this is what the drain waited for. */
+		l->is_polled = false;
+		watch(l);
+		drain_check(ch);
+		return;
+	}
 	ev_timer_set(&l->rest, REST_SECONDS, 0.);
-	ev_timer_start(l->server->child->loop, &l->rest);
+	ev_timer_start(ch->loop, &l->rest);
 	watch(l);
+}
+
+/* Of a unix listener that was shut down accept says EAGAIN, not EINVAL. A
+ * sibling that was faster is the usual reason, so it takes a look. */
+static bool
+is_shut(const struct listener *l)
+{
+	struct pollfd pfd = { .fd = l->io.fd, .events = POLLIN };
+
+	return l->is_unix && poll(&pfd, 1, 0) == 1 &&
+	    (pfd.revents & POLLHUP) != 0;
 }
 
 /* accept4() failed: true when the next call may succeed. */
@@ -124,6 +152,8 @@ on_error(struct listener *l, int code)
 	case EPERM:
 		return true;
 	case EAGAIN:
+		if (is_shut(l))
+			take_rest(l);
 		return false;
 	case EMFILE:
 	case ENFILE:
@@ -192,14 +222,15 @@ accept_on_close(struct tine_child *s)
 	accept_update(ch);
 }
 
-void
-accept_rest(struct child *ch)
+bool
+accept_is_open(const struct child *ch)
 {
-	struct listener *l;
+	const struct listener *l;
 
 	TAILQ_FOREACH(l, &ch->listeners, entry)
-		if (is_wanted(l))
-			accept_some(l, REST_ACCEPTS);
+		if (l->is_polled && is_serving(ch))
+			return true;
+	return false;
 }
 
 /*
@@ -259,6 +290,8 @@ accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
 	} else {
 		l->server = &ch->servers[slot->server];
 		l->id = slot->id;
+		l->is_unix =
+		    l->server->conf->listens[slot->listen].scheme == URL_UNIX;
 		set_options(fd, &l->server->conf->listens[slot->listen]);
 		ev_io_init(&l->io, on_connection, fd, EV_READ);
 		l->io.data = l;

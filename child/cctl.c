@@ -41,7 +41,7 @@ on_drain(struct child *ch, struct ctl_msg *m)
 	const struct ctl_drain *d = &m->body.drain;
 	double seconds = ch->conf->drain_timeout;
 
-	term_on_drain(ch);
+	term_on_answer(ch);
 	if (d->deadline_ms > 0)
 		seconds = d->deadline_ms / 1000.;
 	drain_begin(ch, seconds,
@@ -53,6 +53,8 @@ static void
 on_resume(struct child *ch, struct ctl_msg *m)
 {
 	(void)m;
+	/* Also the answer to RECYCLE: go on until DRAIN comes. */
+	term_on_answer(ch);
 	drain_resume(ch);
 }
 
@@ -62,6 +64,7 @@ on_stop(struct child *ch, struct ctl_msg *m)
 	(void)m;
 	if (ch->state != CHILD_DRAINING)
 		ch->drain.reason = CTL_STOPPING;
+	ch->drain.cut += (uint32_t)ch->nconns;
 	child_leave(ch);
 }
 
@@ -98,7 +101,7 @@ cctl_on_orphan(struct child *ch)
 	log_warn("the master is gone: leaving within %g s", ch->conf->orphan);
 	cctl_stop(ch);
 	term_arm();
-	term_on_drain(ch);
+	term_on_answer(ch);
 	/* A new master must find every address free. */
 	accept_close_all(ch);
 	drain_begin(ch, ch->conf->orphan, CTL_STOPPING);

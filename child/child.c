@@ -216,8 +216,7 @@ take_board(struct child *ch, const struct heritage *h, struct err *err)
 {
 	if (h->board == NULL)
 		return 0;
-	ch->board = board_map_own(h->board, h->page);
-	board_close(h->board);
+	ch->board = board_inherit(h->board, h->page);
 	if (ch->board != NULL)
 		return 0;
 	ch->board = &ch->own_page;

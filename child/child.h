@@ -81,6 +81,7 @@ struct listener {
 	struct tine_child *server;
 	uint32_t id; /* of the slot, as the master counts */
 	bool is_polled;
+	bool is_unix;
 };
 
 /* What runs now, for the crash line and the board. */
@@ -237,8 +238,8 @@ void accept_release(struct child *, uint32_t id);
 void accept_update(struct child *);
 /* A connection is gone: what was full may be no more. */
 void accept_on_close(struct tine_child *);
-/* Take what waits in the queues now. */
-void accept_rest(struct child *);
+/* Is any slot still polled? */
+bool accept_is_open(const struct child *);
 void accept_close_all(struct child *);
 
 /* ---- drain.c ---- */
@@ -246,8 +247,8 @@ void drain_init(struct child *);
 /* Stop accepting and let connections end, within so many seconds. */
 void drain_begin(struct child *, double seconds, enum ctl_reason);
 void drain_resume(struct child *);
-/* A connection is gone: was it the last? */
-void drain_on_close(struct child *);
+/* A connection or a listener is gone: was it the last? */
+void drain_check(struct child *);
 
 /* ---- cctl.c ---- */
 void cctl_init(struct child *);
@@ -268,7 +269,7 @@ void term_fini(void);
 /* Be killed when the orphan limit has passed. */
 void term_arm(void);
 /* DRAIN came: no need to leave by ourselves. */
-void term_on_drain(struct child *);
+void term_on_answer(struct child *);
 
 /* ---- crash.c ---- */
 void crash_init(struct child *);

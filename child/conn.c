@@ -125,7 +125,7 @@ conn_close(struct tine_conn *c, enum tine_cause cause, int err)
 	closefd(&c->io.fd);
 	SLIST_INSERT_HEAD(&ch->dead, c, dead);
 	accept_on_close(s);
-	drain_on_close(ch);
+	drain_check(ch);
 }
 
 void

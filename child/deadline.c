@@ -41,9 +41,15 @@ static void
 expire(struct tine_conn *c, enum deadline_kind kind)
 {
 	/* Why we said goodbye matters, not how long the peer took. */
-	conn_close(c,
-	    kind == DEADLINE_LINGER ? (enum tine_cause)c->cause : causes[kind],
-	    0);
+	enum tine_cause cause =
+	    kind == DEADLINE_LINGER ? (enum tine_cause)c->cause : causes[kind];
+
+	/* What the kernel still holds for this peer would outlive us by
+	 * minutes, and a FIN would tell it that it got everything. */
+	if (c->output.bytes > 0)
+		conn_abort(c, cause, 0);
+	else
+		conn_close(c, cause, 0);
 }
 
 static void

@@ -50,6 +50,7 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 		return;
 	}
 	ch->drain.is_cutting = true;
+	accept_update(ch);
 	ev_timer_set(w, CUT_SECONDS, 0.);
 	ev_timer_start(loop, w);
 	child_each_conn(ch, cut);
@@ -86,10 +87,6 @@ drain_begin(struct child *ch, double seconds, enum ctl_reason reason)
 	if (is_first) {
 		log_info("draining, connections open: %llu: %s",
 		    (unsigned long long)ch->nconns, ctl_reason_names[reason]);
-		/* Nobody else will take what waits when the server stops;
-		 * otherwise a sibling polls the slot. */
-		if (reason == CTL_STOPPING)
-			accept_rest(ch);
 		child_set_state(ch, CHILD_DRAINING);
 		accept_update(ch);
 		restart(ch, &ch->drain.grace,
@@ -98,8 +95,7 @@ drain_begin(struct child *ch, double seconds, enum ctl_reason reason)
 	if (is_first ||
 	    ev_timer_remaining(ch->loop, &ch->drain.deadline) > seconds)
 		restart(ch, &ch->drain.deadline, seconds);
-	if (ch->nconns == 0)
-		child_leave(ch);
+	drain_check(ch);
 }
 
 void
@@ -116,8 +112,9 @@ drain_resume(struct child *ch)
 }
 
 void
-drain_on_close(struct child *ch)
+drain_check(struct child *ch)
 {
-	if (ch->nconns == 0 && ch->state == CHILD_DRAINING)
+	if (ch->nconns == 0 && ch->state == CHILD_DRAINING &&
+	    !accept_is_open(ch))
 		child_leave(ch);
 }

@@ -235,6 +235,10 @@ send_file(struct tine_conn *c, struct chunk *k, size_t budget)
 	ssize_t n;
 
 	n = sendfile(c->io.fd, k->fd, &k->off, asked);
+	if (n == -1 && errno != EAGAIN && errno != EINTR) {
+		conn_abort(c, conn_cause_of(errno), errno);
+		return 0;
+	}
 	if (n == -1) {
 		on_send_error(c);
 		return 0;

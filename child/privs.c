@@ -5,6 +5,7 @@
  * back: a child that can regain anything must not serve.
  */
 #include <linux/capability.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -142,12 +143,26 @@ privs_hide_memory(const struct conf *conf)
 		log_sys(LOG_WARN, "who may read this process's memory");
 }
 
+/* A process that has no controlling terminal cannot type into it. */
+static void
+forget_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd == -1)
+		return; /* there is none */
+	if (ioctl(fd, TIOCNOTTY) == -1)
+		log_sys(LOG_WARN, "leave the terminal");
+	closefd(&fd);
+}
+
 /* The terminal of the one who started us is none of a child's business. */
 int
 privs_leave_terminal(struct err *err)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	forget_terminal();
 	if (fd == -1 || dup2(fd, STDIN_FILENO) == -1 ||
 	    dup2(fd, STDOUT_FILENO) == -1) {
 		err_sys(err, "open /dev/null");

@@ -27,6 +27,7 @@ static const int single_stops[] = { SIGTERM, SIGINT, SIGQUIT };
 static struct {
 	struct child *child;
 	timer_t timer;
+	bool has_timer;
 	struct itimerspec limit;
 	pid_t parent; /* 0: none to watch */
 } term;
@@ -34,7 +35,7 @@ static struct {
 void
 term_arm(void)
 {
-	if (term.child != NULL && term.parent != 0)
+	if (term.child != NULL && term.has_timer)
 		(void)timer_settime(term.timer, 0, &term.limit, NULL);
 }
 
@@ -71,6 +72,7 @@ stop_single(struct child *ch)
 	drain_begin(ch, ch->conf->drain_timeout, CTL_STOPPING);
 	/* There is no master to refuse later clients. */
 	accept_close_all(ch);
+	drain_check(ch);
 }
 
 static void
@@ -92,7 +94,7 @@ on_wake(struct ev_loop *loop, ev_async *w, int revents)
 }
 
 void
-term_on_drain(struct child *ch)
+term_on_answer(struct child *ch)
 {
 	ev_timer_stop(ch->loop, &ch->term.patience);
 }
@@ -118,8 +120,8 @@ set_dispositions(bool is_single, struct err *err)
 	return 0;
 }
 
-static int
-make_timer(struct child *ch, struct err *err)
+static void
+make_timer(struct child *ch)
 {
 	struct sigevent kill_us = {
 		.sigev_notify = SIGEV_SIGNAL,
@@ -127,13 +129,16 @@ make_timer(struct child *ch, struct err *err)
 	};
 	double limit = ch->conf->orphan + KILL_AFTER_ORPHAN;
 
-	if (timer_create(CLOCK_MONOTONIC, &kill_us, &term.timer) == -1)
-		return err_sys(err, "timer for the death of the master");
+	if (timer_create(CLOCK_MONOTONIC, &kill_us, &term.timer) == -1) {
+		/* Timers are counted by user: a sibling may have taken them
+		 * all. Without one only a looping orphan lives on. */
+		log_sys(LOG_WARN, "timer for the death of the master");
+		return;
+	}
+	term.has_timer = true;
 	term.limit.it_value.tv_sec = (time_t)limit;
 	term.limit.it_value.tv_nsec =
 	    (long)((limit - (double)(time_t)limit) * 1e9);
-	term.parent = ch->heritage->parent;
-	return 0;
 }
 
 int
@@ -147,8 +152,10 @@ term_init(struct child *ch, struct err *err)
 	ev_init(&ch->term.patience, on_patience);
 	ch->term.patience.data = ch;
 	term.child = ch;
-	if (!is_single && make_timer(ch, err) == -1)
-		return -1;
+	if (!is_single) {
+		term.parent = ch->heritage->parent;
+		make_timer(ch);
+	}
 	return set_dispositions(is_single, err);
 }
 

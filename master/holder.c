@@ -197,9 +197,8 @@ find_tcp_holder(const struct addr *a)
 void
 holder_name(const struct addr *a, struct err *err)
 {
-	long parent,
-	    pid = a->u.sa.sa_family == AF_UNIX ? find_unix_holder(a)
-					       : find_tcp_holder(a);
+	bool is_unix = a->u.sa.sa_family == AF_UNIX;
+	long parent, pid = is_unix ? find_unix_holder(a) : find_tcp_holder(a);
 	char where[128], name[64];
 
 	(void)addr_print(a, where, sizeof(where));
@@ -207,9 +206,11 @@ holder_name(const struct addr *a, struct err *err)
 		err_set(err, EXIT_UNAVAILABLE, "%s is in use by %s (pid %ld)",
 		    where, name, pid);
 	else
-		err_set(err, EXIT_UNAVAILABLE,
-		    "%s is in use by another user's process", where);
+		err_set(err, EXIT_UNAVAILABLE, "%s is in use by %s", where,
+		    is_unix ? "a server that does not tell its name"
+			    : "another user's process");
 	err_hint(err,
-	    "stop it, or listen elsewhere with --listen (port 0 takes any "
-	    "free one)");
+	    is_unix ? "stop it, or choose another path"
+		    : "stop it, or listen elsewhere with --listen (port 0 "
+		      "takes any free one)");
 }

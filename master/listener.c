@@ -66,6 +66,17 @@ is_dual(const struct url *url)
 }
 
 static int
+explain_device(const struct url *url, struct err *err)
+{
+	err_sys(err, "device=%s", url->device);
+	if (err->sys == ENODEV) {
+		err->code = EXIT_BAD_CONFIG;
+		return err_hint(err, "ip link lists the devices there are");
+	}
+	return -1;
+}
+
+static int
 set_options(int fd, const struct listener *l, bool share, struct err *err)
 {
 	const struct url *url = &l->url;
@@ -84,7 +95,7 @@ set_options(int fd, const struct listener *l, bool share, struct err *err)
 	if (url->device[0] != '\0' &&
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, url->device,
 		(socklen_t)strlen(url->device) + 1) == -1)
-		return err_sys(err, "device=%s", url->device);
+		return explain_device(url, err);
 	return set_int_options(fd, url, err);
 }
 
@@ -164,6 +175,7 @@ bind_socket(int fd, const struct listener *l)
 static int
 open_socket(struct listener *l, bool share, struct err *err)
 {
+	char text[URL_TEXT_MAX];
 	int fd;
 
 	fd = socket(l->addr.u.sa.sa_family,
@@ -178,7 +190,8 @@ open_socket(struct listener *l, bool share, struct err *err)
 		return err_sys(err, "socket");
 	if (set_options(fd, l, share, err) == -1) {
 		closefd(&fd);
-		return -1;
+		return err_prefix(err, "listen on %s",
+		    url_print_short(&l->url, text, sizeof(text)));
 	}
 	if (bind_socket(fd, l) == -1) {
 		explain_bind(l, err);
@@ -190,9 +203,13 @@ open_socket(struct listener *l, bool share, struct err *err)
 static int
 somaxconn(void)
 {
-	int n = SOMAXCONN;
-	FILE *f = fopen(SOMAXCONN_FILE, "re");
+	static int n;
+	FILE *f;
 
+	if (n > 0)
+		return n;
+	n = SOMAXCONN;
+	f = fopen(SOMAXCONN_FILE, "re");
 	if (f == NULL)
 		return n;
 	if (fscanf(f, "%d", &n) != 1)
@@ -206,10 +223,6 @@ slot_listen(const struct listener *l, struct slot *s)
 {
 	int most = somaxconn();
 
-	if (l->url.backlog > most && s->place <= 0)
-		log_warn("backlog=%d: the kernel allows %d; raise "
-			 "net.core.somaxconn",
-		    l->url.backlog, most);
 	if (listen(s->fd, l->url.backlog > 0 ? l->url.backlog : most) == -1)
 		return -1;
 	s->is_listening = true;
@@ -231,6 +244,13 @@ claim_path(struct listener *l, struct err *err)
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		closefd(&fd);
 		return err_sys(err, "unix path %s", path);
+	}
+	/* In a folder that others can write, something else may stand there
+	 * by now: it must not get our owner. */
+	if (!S_ISSOCK(st.st_mode)) {
+		closefd(&fd);
+		return err_set(err, EXIT_CANT_CREATE,
+		    "%s was replaced by something else", path);
 	}
 	l->owns_path = true;
 	l->path_dev = st.st_dev;
@@ -275,11 +295,12 @@ open_first(struct master *m, struct listener *l, struct err *err)
 	s->fd = open_socket(l, share, err);
 	if (s->fd == -1)
 		return -1;
+	/* At once: a path that nobody listens on looks stale to others. */
+	if (slot_listen(l, s) == -1)
+		return explain_bind(l, err);
 	if (l->url.scheme == URL_UNIX ? claim_path(l, err) == -1
 				      : learn_port(l, err) == -1)
 		return -1;
-	if (slot_listen(l, s) == -1)
-		return explain_bind(l, err);
 	if (l->has_slot_per_place &&
 	    set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
 		return err_sys(err, "SO_REUSEPORT");
@@ -358,6 +379,18 @@ describe(struct master *m, struct listener *l, size_t server, size_t listen)
 	l->nslots = l->has_slot_per_place ? (size_t)m->nplaces : 1;
 }
 
+static void
+warn_of_backlogs(const struct master *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->nlisteners; i++)
+		if (m->listeners[i].url.backlog > somaxconn())
+			log_warn("backlog=%d: the kernel allows %d; raise "
+				 "net.core.somaxconn",
+			    m->listeners[i].url.backlog, somaxconn());
+}
+
 int
 listener_open_all(struct master *m, struct err *err)
 {
@@ -378,6 +411,7 @@ listener_open_all(struct master *m, struct err *err)
 				return -1;
 			}
 		}
+	warn_of_backlogs(m);
 	return 0;
 }
 

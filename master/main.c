@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * main.c: from the command line to a running master and back to an exit code.
- * Nothing the operator wrote is used before the checker, an unprivileged
- * process, has read it and returned the effective configuration.
+ * What the operator wrote is used only when the checker, an unprivileged
+ * process, has read it and returned the effective configuration; --single,
+ * which does not fork, is its own checker.
  */
+#include <sys/resource.h>
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +38,19 @@ tidy_descriptors(void)
 		fd = open("/dev/null", O_RDWR);
 	while (fd != -1 && fd <= STDERR_FILENO);
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+}
+
+/* As many as we may have: children inherit the limit, and the master holds
+ * three for each child beside the sockets. */
+static void
+raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* What the operator said, read and resolved by the checker. */
@@ -141,7 +157,10 @@ main(int argc, char **argv, char **envp)
 	struct err err;
 
 	title_init(argc, argv, envp);
+	signals_prepare();
 	tidy_descriptors();
+	raise_limit();
+	srand48((long)(mono_ns() ^ (uint64_t)getpid()));
 	conf_init(&conf);
 	if (cmdline_parse(argc, argv, &conf, &action, &err) == -1) {
 		code = complain(&err);

@@ -4,6 +4,8 @@
  * does not block once it serves, and never exits because of what a child did
  * after the first was READY.
  */
+#include <sys/resource.h>
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@
 #define HUSH_S 0.1 /* from the word to drain to the end of the listeners */
 #define FORCE_MARGIN_S                                                         \
 	4.0 /* past drain-timeout; the children's own come first */
+#define DESCRIPTORS_FIXED 64 /* of the master beside sockets and children */
 #define BOARD_SPARE_PAGES 64 /* for successors and those that drain */
 
 const char *const master_state_names[MASTER_NSTATES] = {
@@ -131,6 +134,9 @@ fail_to_start(struct master *m, const char *why)
 
 	if (m->last_words[0] != '\0')
 		err_set(&err, EXIT_UNAVAILABLE, "%s: %s", why, m->last_words);
+	else if (m->last_error.text[0] != '\0')
+		err_set(&err, EXIT_UNAVAILABLE, "%s: %s", why,
+		    m->last_error.text);
 	else
 		err_set(&err, EXIT_UNAVAILABLE, "%s", why);
 	err_hint(&err,
@@ -139,13 +145,26 @@ fail_to_start(struct master *m, const char *why)
 	master_fail(m, &err);
 }
 
+/* Is a first child of some place still on its way? */
+static bool
+has_hope(const struct master *m)
+{
+	int i;
+
+	for (i = 0; i < m->nplaces; i++)
+		if (m->places[i].restarts == 0)
+			return true;
+	return false;
+}
+
 /* Generation 1: is it complete, or hopeless? */
 static void
 check_start(struct master *m)
 {
 	if (master_accepting(m) == m->nplaces)
 		set_running(m);
-	else if (!m->was_ready && m->stillborn >= POLICY_FIRST_TRIES)
+	else if (!m->was_ready && m->stillborn >= POLICY_FIRST_TRIES &&
+	    !has_hope(m))
 		fail_to_start(m, "no child could start");
 }
 
@@ -154,12 +173,17 @@ on_start_timeout(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct master *m = w->data;
 
-	(void)loop;
 	(void)revents;
 	if (m->state != MASTER_STARTING)
 		return;
-	if (master_accepting(m) == 0) {
+	if (!m->was_ready) {
 		fail_to_start(m, "no child was ready within start-timeout");
+		return;
+	}
+	if (master_accepting(m) == 0) {
+		/* They died just now, and will be back. */
+		ev_timer_set(w, BIND_RETRY_S, 0);
+		ev_timer_start(loop, w);
 		return;
 	}
 	log_warn("only %d of %d children are ready after %.0f s; trying on",
@@ -178,7 +202,7 @@ on_force(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	TAILQ_FOREACH(p, &m->procs, entry)
-		proc_on_lost(p);
+		proc_kill(p);
 }
 
 static void
@@ -205,8 +229,8 @@ drain_all(struct master *m)
 
 /*
  * Later clients are refused at once instead of waiting for nobody. The
- * children, which were told to drain, accepted until now, so that the queues
- * are empty.
+ * children, which were told to drain, accept until they see this, so that the
+ * queues are empty.
  */
 static void
 on_hush(struct ev_loop *loop, ev_timer *w, int revents)
@@ -276,7 +300,7 @@ master_fail(struct master *m, const struct err *err)
 	}
 	set_stopping(m, FORCE_MARGIN_S);
 	TAILQ_FOREACH_SAFE(p, &m->procs, entry, next)
-		proc_on_lost(p);
+		proc_kill(p);
 }
 
 static void
@@ -293,6 +317,18 @@ log_end(const struct master *m)
 
 /* ---- between two turns of the loop ---- */
 
+/* All are gone, but for those that are stuck in the kernel. */
+static bool
+is_alone(const struct master *m)
+{
+	const struct proc *p;
+
+	TAILQ_FOREACH(p, &m->procs, entry)
+		if (!p->is_buried)
+			return false;
+	return true;
+}
+
 static void
 settle(struct master *m)
 {
@@ -301,7 +337,7 @@ settle(struct master *m)
 		slot_update(m);
 		if (m->state == MASTER_STARTING)
 			check_start(m);
-		if (m->state == MASTER_STOPPING && TAILQ_EMPTY(&m->procs))
+		if (m->state == MASTER_STOPPING && is_alone(m))
 			set_state(m, MASTER_EXIT);
 		if (m->control != NULL)
 			control_on_change(m->control);
@@ -316,25 +352,31 @@ rescue(struct master *m)
 	struct place *best = NULL;
 	int i;
 
-	if (m->state != MASTER_RUNNING ||
+	if ((m->state != MASTER_STARTING && m->state != MASTER_RUNNING) ||
 	    m->count[PROC_READY] + m->count[PROC_STARTING] +
 		    m->count[PROC_PREPARED] >
 		0)
 		return;
 	for (i = 0; i < m->nplaces; i++)
-		if (best == NULL || m->places[i].strikes < best->strikes)
+		if (m->places[i].incumbent == NULL &&
+		    (best == NULL || m->places[i].strikes < best->strikes))
 			best = &m->places[i];
-	best->is_due = true;
-	best->wants_token = false;
+	if (best != NULL)
+		place_rescue(best);
 }
 
 static void
 on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct master *m = w->data;
+	struct proc *p;
+
 	(void)loop;
 	(void)revents;
-	rescue(w->data);
-	update_title(w->data);
+	TAILQ_FOREACH(p, &m->procs, entry)
+		mctl_tick(p);
+	rescue(m);
+	update_title(m);
 }
 
 /* ---- binding ---- */
@@ -374,6 +416,22 @@ open_control(struct master *m, struct err *err)
 	return 0;
 }
 
+/* Better said now than with each fork that fails. */
+static void
+warn_of_descriptors(const struct master *m)
+{
+	size_t i, need = DESCRIPTORS_FIXED + 3 * (size_t)m->nplaces;
+	struct rlimit limit;
+
+	for (i = 0; i < m->nlisteners; i++)
+		need += m->listeners[i].nslots;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < need)
+		log_warn("%d children need %zu descriptors in the master, and "
+			 "the limit is %llu; raise it with ulimit -n or "
+			 "LimitNOFILE=",
+		    m->nplaces, need, (unsigned long long)limit.rlim_max);
+}
+
 static void
 set_starting(struct master *m)
 {
@@ -383,6 +441,7 @@ set_starting(struct master *m)
 		master_fail(m, &err);
 		return;
 	}
+	warn_of_descriptors(m);
 	set_state(m, MASTER_STARTING);
 	ev_timer_stop(m->loop, &m->bind_w);
 	ev_set_cb(&m->bind_w, on_start_timeout);
@@ -440,8 +499,8 @@ master_init(struct master *m, const struct conf *conf, int log_fd)
 		.generation = 1,
 		.started_ns = mono_ns(),
 		.nplaces = conf->processes,
-		.board = { .fd = -1 },
 		.fork_log = { .burst = 1 },
+		.sick_log = { .burst = 5 },
 		.min_accepting = conf->processes,
 	};
 	TAILQ_INIT(&m->procs);

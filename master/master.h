@@ -28,6 +28,8 @@ struct master;
 struct place;
 struct proc;
 
+#define SLOT_ADOPTERS_MAX (2 * POLICY_ADOPTERS)
+
 /* A listening socket. The master holds its descriptor until the very end, so
  * that no queue dies with a child. */
 struct slot {
@@ -35,7 +37,8 @@ struct slot {
 	int fd;
 	int place; /* whose it is; -1: shared by all */
 	bool is_listening;
-	struct proc *adopters[POLICY_ADOPTERS]; /* NULL: none */
+	/* NULL: none. More than are wanted, for those whose RELEASE waits. */
+	struct proc *adopters[SLOT_ADOPTERS_MAX];
 };
 
 /* An address of the configuration and its slots. */
@@ -75,13 +78,17 @@ struct proc {
 	pid_t pid;
 	int pidfd; /* the only way it is ever signalled */
 	unsigned generation;
-	int page;     /* of the board */
-	int ctl;      /* control channel; -1 once it ended */
-	uint32_t seq; /* of the next message to it */
+	int page;            /* of the board */
+	int ctl;             /* control channel; -1 once it ended */
+	uint32_t seq;        /* of the next message to it */
+	unsigned owed;       /* BIT(type) of messages it could not be sent */
+	uint64_t blocked_ns; /* since when; 0: it can be told */
+	enum ctl_reason drain_reason;
 	uint64_t born_ns;
 	uint64_t ready_ns; /* 0: never */
 	bool is_sick;      /* cannot accept for now: EMFILE and the like */
 	bool is_guilty;    /* killed for breaking the protocol */
+	bool is_killed;    /* by us */
 	bool is_buried;    /* its place has heard of its death */
 	int wait_status;
 	struct policy_rate messages;
@@ -145,7 +152,7 @@ struct master {
 	/* for policy and status */
 	struct policy_bucket bucket;
 	struct policy_rate at_once;
-	struct log_limit fork_log;
+	struct log_limit fork_log, sick_log;
 	uint64_t totals[BOARD_NCOUNTERS]; /* of children that are gone */
 	uint64_t crashes;
 	bool is_changed;   /* master_on_change() was called */
@@ -192,6 +199,9 @@ int master_accepting(const struct master *);
 
 /* ---- signals.c ---- */
 
+/* First thing in main(): undo what was inherited, hold back what would act
+ * before there are handlers. */
+void signals_prepare(void);
 void signals_watch(struct master *);
 /* Stop every watcher that signals_watch() started. */
 void signals_unwatch(struct master *);
@@ -248,6 +258,8 @@ void place_on_death(struct place *, struct proc *);
 void place_on_ready(struct place *, struct proc *);
 /* Replace the incumbent, make before break. False: already under way. */
 bool place_recycle(struct place *);
+/* Nobody serves: fork for this place whatever its strikes. */
+void place_rescue(struct place *);
 /* No more forks. */
 void place_stop(struct place *);
 
@@ -261,8 +273,14 @@ void proc_signal(struct proc *, int sig);
 void proc_drain(struct proc *, enum ctl_reason);
 /* Close everything and leave; SIGKILL after a second. */
 void proc_end(struct proc *);
-/* Its channel ended or it broke the protocol: it must die. */
-void proc_on_lost(struct proc *);
+/* Send a message that has no payload, or DRAIN as proc_drain() meant it. */
+void proc_tell(struct proc *, enum ctl_type);
+/* It said that it has drained and leaves. */
+void proc_on_drained(struct proc *);
+/* Its channel ended: it serves no more, and is given a moment to be reaped. */
+void proc_on_eof(struct proc *);
+/* It must die, now. */
+void proc_kill(struct proc *);
 /* waitpid() has it. */
 void proc_on_reaped(struct proc *, int wait_status);
 
@@ -279,9 +297,13 @@ char *spawn_words(int wait_status, char *dst, size_t size);
 
 /* ---- mctl.c ---- */
 
-/* Send a message; a child that does not read is killed. */
-void mctl_send(struct proc *, enum ctl_type, const void *payload, size_t len,
+/* Send a message. False: the child is gone, or cannot be told now; a message
+ * without a descriptor then goes out when it reads again. */
+bool mctl_send(struct proc *, enum ctl_type, const void *payload, size_t len,
     int fd);
+/* Each second: try again, and kill a child that has not read for
+ * hang-timeout. */
+void mctl_tick(struct proc *);
 void mctl_start(struct proc *);
 void mctl_stop(struct proc *);
 

@@ -10,8 +10,8 @@
 #include "master/master.h"
 
 #define MESSAGES_PER_TURN 16 /* so that no child can starve the master */
-#define MESSAGES_PER_SEC 1000
-#define MESSAGES_LEFT 512 /* read of a dead child's channel, at most */
+#define MESSAGES_PER_SEC 20  /* an honest child has reason for two or three */
+#define MESSAGES_LEFT 512    /* read of a dead child's channel, at most */
 
 static void
 on_prepared(struct proc *p, const struct ctl_msg *msg)
@@ -21,7 +21,9 @@ on_prepared(struct proc *p, const struct ctl_msg *msg)
 		return; /* crossed our STOP */
 	proc_set_state(p, PROC_PREPARED);
 	listener_listen(p->master, p->place->number);
-	mctl_send(p, CTL_START, NULL, 0, -1);
+	proc_tell(p, CTL_START);
+	/* Its slots listen now, and it does not accept yet. */
+	master_on_change(p->master);
 }
 
 static void
@@ -43,15 +45,12 @@ on_drained(struct proc *p, const struct ctl_msg *msg)
 {
 	uint32_t cut = MIN_OF(msg->body.drained.cut, 1U << 20);
 
-	if (p->state != PROC_DRAINING)
-		proc_set_state(p, PROC_DRAINING);
 	p->master->cut += cut;
 	if (cut > 0)
 		log_warn("child %d (pid %ld): %u connections cut at the end of "
 			 "its drain",
 		    p->place->number, (long)p->pid, (unsigned)cut);
-	slot_forget(p->master, p);
-	master_on_change(p->master);
+	proc_on_drained(p);
 }
 
 static void
@@ -73,7 +72,9 @@ set_sick(struct proc *p, bool is_sick)
 static void
 on_sick(struct proc *p, const struct ctl_msg *msg)
 {
-	if (!p->is_sick)
+	unsigned missed;
+
+	if (!p->is_sick && log_limit_pass(&p->master->sick_log, &missed))
 		log_warn("child %d (pid %ld): cannot accept: %s",
 		    p->place->number, (long)p->pid,
 		    strerror(msg->body.sick.code));
@@ -92,11 +93,13 @@ on_recycle(struct proc *p, const struct ctl_msg *msg)
 {
 	uint32_t why = MIN_OF(msg->body.why.reason, CTL_NREASONS - 1);
 
-	if (p != p->place->incumbent || p->master->state != MASTER_RUNNING)
-		return;
-	if (place_recycle(p->place))
+	if (p->state != PROC_READY || p->master->state == MASTER_STOPPING)
+		return; /* DRAIN is under way */
+	if (p == p->place->incumbent && place_recycle(p->place))
 		log_info("child %d (pid %ld): asks to be replaced: %s",
 		    p->place->number, (long)p->pid, ctl_reason_names[why]);
+	/* However long its successor takes: it is to go on until DRAIN. */
+	proc_tell(p, CTL_RESUME);
 }
 
 static void
@@ -131,7 +134,7 @@ static const struct {
 	[CTL_PREPARED] = { BIT(PROC_STARTING) | BIT(PROC_DRAINING),
 	    on_prepared },
 	[CTL_READY] = { BIT(PROC_PREPARED) | BIT(PROC_DRAINING), on_ready },
-	[CTL_DRAINED] = { BIT(PROC_PREPARED) | SERVING, on_drained },
+	[CTL_DRAINED] = { SERVING, on_drained },
 	[CTL_LOGS_OK] = { LIVE, on_logs_ok },
 	[CTL_SICK] = { SERVING, on_sick },
 	[CTL_WELL] = { SERVING, on_well },
@@ -160,7 +163,7 @@ accuse(struct proc *p, const char *what)
 		  "while %s; killing it",
 	    p->place->number, (long)p->pid, what, proc_state_names[p->state]);
 	p->is_guilty = true;
-	proc_on_lost(p);
+	proc_kill(p);
 }
 
 static void
@@ -191,7 +194,7 @@ read_some(struct proc *p, int most)
 		case CTL_GOT_NOTHING:
 			return false;
 		case CTL_GOT_EOF:
-			proc_on_lost(p);
+			proc_on_eof(p);
 			return false;
 		case CTL_GOT_BAD:
 			accuse(p, "a malformed record");
@@ -202,11 +205,39 @@ read_some(struct proc *p, int most)
 }
 
 static void
+watch(struct proc *p, int events)
+{
+	ev_io_stop(p->master->loop, &p->ctl_w);
+	ev_io_set(&p->ctl_w, p->ctl, events);
+	ev_io_start(p->master->loop, &p->ctl_w);
+}
+
+/* It reads again: what it could not be told is told now. */
+static void
+on_unblocked(struct proc *p)
+{
+	unsigned type, owed = p->owed;
+
+	p->blocked_ns = 0;
+	p->owed = 0;
+	watch(p, EV_READ);
+	for (type = CTL_NONE + 1; type < CTL_NTYPES; type++)
+		if (owed & BIT(type))
+			proc_tell(p, (enum ctl_type)type);
+	/* The differences in what it polls come out of slot_update(). */
+	master_on_change(p->master);
+}
+
+static void
 on_channel(struct ev_loop *loop, ev_io *w, int revents)
 {
+	struct proc *p = w->data;
+
 	(void)loop;
-	(void)revents;
-	(void)read_some(w->data, MESSAGES_PER_TURN);
+	if (revents & EV_WRITE)
+		on_unblocked(p);
+	if (revents & EV_READ)
+		(void)read_some(p, MESSAGES_PER_TURN);
 }
 
 void
@@ -248,25 +279,58 @@ mctl_stop(struct proc *p)
 	closefd(&p->ctl);
 }
 
-void
+/* What a message makes void, if it still waits. */
+static const unsigned overrules[CTL_NTYPES] = {
+	[CTL_DRAIN] = BIT(CTL_RESUME),
+	[CTL_RESUME] = BIT(CTL_DRAIN),
+	[CTL_STOP] = BIT(CTL_DRAIN) | BIT(CTL_RESUME),
+};
+
+bool
 mctl_send(struct proc *p, enum ctl_type type, const void *payload, size_t len,
     int fd)
 {
 	if (p->ctl == -1)
-		return;
-	if (ctl_send(p->ctl, type, p->seq++, p->generation, payload, len, fd) ==
-	    0)
-		return;
+		return false;
+	p->owed &= ~overrules[type];
+	if (ctl_send(p->ctl, type, p->seq, p->generation, payload, len, fd) ==
+	    0) {
+		p->seq++;
+		return true;
+	}
+	if (errno == EPIPE || errno == ECONNRESET) {
+		proc_on_eof(p);
+		return false;
+	}
 	/*
-	 * The socket holds some hundred messages: a child that did not read
-	 * them will not read this one. Death shows itself as EPIPE too.
+	 * It has some hundred messages to read, or the kernel is out of
+	 * something: neither is a reason to give the child up. It is told
+	 * when it reads again, at the latest with the next tick.
 	 */
+	if (p->blocked_ns == 0)
+		p->blocked_ns = mono_ns();
 	if (errno == EAGAIN)
-		log_error("child %d (pid %ld): does not read its channel; "
-			  "killing it",
-		    p->place->number, (long)p->pid);
-	else if (errno != EPIPE && errno != ECONNRESET)
-		log_sys(LOG_ERROR, "child %d (pid %ld): %s", p->place->number,
-		    (long)p->pid, ctl_type_names[type]);
-	proc_on_lost(p);
+		watch(p, EV_READ | EV_WRITE);
+	p->owed |= fd == -1 && type != CTL_RELEASE ? BIT(type) : 0;
+	return false;
+}
+
+void
+mctl_tick(struct proc *p)
+{
+	uint64_t patience =
+	    (uint64_t)(p->master->conf->hang_timeout * (double)NSEC_PER_SEC);
+
+	if (p->blocked_ns == 0 || p->ctl == -1)
+		return;
+	if (mono_ns() - p->blocked_ns < patience) {
+		if (!(p->ctl_w.events & EV_WRITE))
+			on_unblocked(p);
+		return;
+	}
+	log_error("child %d (pid %ld): has not read its channel for %.0f s; "
+		  "killing it",
+	    p->place->number, (long)p->pid, p->master->conf->hang_timeout);
+	p->is_guilty = true;
+	proc_kill(p);
 }

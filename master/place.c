@@ -32,6 +32,15 @@ retry_in(struct place *pl, double seconds)
 	ev_timer_start(m->loop, &pl->retry_w);
 }
 
+/* Fork between this turn and the next, whatever the timer waited for. */
+static void
+fork_now(struct place *pl, bool wants_token)
+{
+	ev_timer_stop(pl->master->loop, &pl->retry_w);
+	pl->is_due = true;
+	pl->wants_token = wants_token;
+}
+
 void
 place_init(struct place *pl, struct master *m, int number)
 {
@@ -62,7 +71,7 @@ may_fork(struct place *pl)
 		return false;
 	}
 	/* The first child of a place replaces nobody. */
-	if (m->state == MASTER_STARTING ||
+	if (pl->restarts == 0 ||
 	    policy_rate_pass(&m->at_once, POLICY_BURST_PER_SEC, now))
 		return true;
 	retry_in(pl, RATE_RETRY_S);
@@ -82,15 +91,23 @@ fork_one(struct place *pl)
 		/* No strike: it is not the child's fault. */
 		m->last_error = err;
 		if (log_limit_pass(&m->fork_log, &missed))
-			log_error("%s; trying again", err.text);
+			log_error("%s; trying again%s%s", err.text,
+			    err.hint[0] != '\0' ? "; " : "", err.hint);
 		retry_in(pl, POLICY_FORK_RETRY_S);
 		return;
 	}
-	pl->is_due = false;
 	if (pl->incumbent == NULL)
 		pl->incumbent = p;
 	else
 		pl->successor = p;
+}
+
+/* Is there room for one more child? */
+static bool
+is_wanting(const struct place *pl)
+{
+	return pl->incumbent == NULL ||
+	    (pl->wants_successor && pl->successor == NULL);
 }
 
 void
@@ -103,8 +120,10 @@ place_fork_due(struct master *m)
 	for (i = 0; i < m->nplaces; i++) {
 		struct place *pl = &m->places[i];
 
-		if (pl->is_due && may_fork(pl))
-			fork_one(pl);
+		if (!pl->is_due || !is_wanting(pl) || !may_fork(pl))
+			continue;
+		pl->is_due = false;
+		fork_one(pl);
 	}
 }
 
@@ -123,13 +142,20 @@ refill(struct place *pl, const struct proc *p)
 	if (death.ready_for_ns >= POLICY_CALM_NS)
 		pl->strikes = 0;
 	pl->restarts++;
-	pl->wants_token = policy_is_strike(&death);
-	if (!pl->wants_token) {
-		pl->is_due = true;
+	if (!policy_is_strike(&death)) {
+		fork_now(pl, false);
 		return;
 	}
+	pl->wants_token = true;
 	pl->strikes++;
 	retry_in(pl, policy_backoff(pl->strikes, drand48()));
+}
+
+/* It had said that it leaves, and left in order. */
+static bool
+has_left(const struct proc *p)
+{
+	return p->last_state == PROC_DRAINING && p->wait_status == 0;
 }
 
 void
@@ -142,15 +168,14 @@ place_on_death(struct place *pl, struct proc *p)
 	} else if (p == pl->incumbent) {
 		pl->incumbent = pl->successor;
 		pl->successor = NULL;
+		pl->wants_successor = false;
 	} else {
 		return; /* it was draining */
 	}
 	if (m->state != MASTER_STARTING && m->state != MASTER_RUNNING)
 		return;
-	m->crashes++;
-	if (pl->incumbent == NULL)
-		pl->wants_successor = false;
-	if (pl->incumbent == NULL || pl->wants_successor)
+	m->crashes += !has_left(p);
+	if (is_wanting(pl))
 		refill(pl, p);
 }
 
@@ -179,7 +204,12 @@ place_recycle(struct place *pl)
 	pl->restarts++;
 	/* A child that asks too often must not make the master fork for
 	 * ever. */
-	pl->wants_token = true;
-	pl->is_due = true;
+	fork_now(pl, true);
 	return true;
+}
+
+void
+place_rescue(struct place *pl)
+{
+	fork_now(pl, false);
 }

@@ -4,6 +4,7 @@
  * obituary. What its death means for its place is place.c's decision.
  */
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <assert.h>
 #include <signal.h>
@@ -15,6 +16,8 @@
 
 #define END_PATIENCE_S 1.0  /* from STOP to SIGKILL */
 #define DRAIN_MARGIN_S 2.0  /* past the drain's own deadline */
+#define CUT_MAX (1U << 20)  /* connections a child can have had */
+#define EOF_PATIENCE_S 0.1  /* from the channel's end to the process's */
 #define REAP_PATIENCE_S 5.0 /* a killed child that stays in the kernel */
 
 const char *const proc_state_names[PROC_NSTATES] = {
@@ -90,7 +93,9 @@ proc_set_state(struct proc *p, enum proc_state to)
 	assert(proc_next[p->state] & BIT(to));
 	log_debug("child %d (pid %ld): %s > %s", p->place->number, (long)p->pid,
 	    proc_state_names[p->state], proc_state_names[to]);
-	ev_timer_stop(m->loop, &p->deadline_w);
+	/* One start-timeout covers all from birth to READY. */
+	if (to != PROC_PREPARED)
+		ev_timer_stop(m->loop, &p->deadline_w);
 	m->count[p->state]--;
 	m->count[to]++;
 	p->last_state = p->state;
@@ -111,14 +116,24 @@ void
 proc_drain(struct proc *p, enum ctl_reason reason)
 {
 	double patience = p->master->conf->drain_timeout;
-	struct ctl_drain drain = {
-		.deadline_ms = (uint32_t)(patience * 1000),
-		.reason = (uint32_t)reason,
-	};
 
 	proc_set_state(p, PROC_DRAINING);
 	set_deadline(p, patience + DRAIN_MARGIN_S);
-	mctl_send(p, CTL_DRAIN, &drain, sizeof(drain), -1);
+	p->drain_reason = reason;
+	proc_tell(p, CTL_DRAIN);
+}
+
+void
+proc_tell(struct proc *p, enum ctl_type type)
+{
+	struct ctl_drain drain = {
+		.deadline_ms =
+		    (uint32_t)(p->master->conf->drain_timeout * 1000),
+		.reason = (uint32_t)p->drain_reason,
+	};
+
+	(void)mctl_send(p, type, &drain, type == CTL_DRAIN ? sizeof(drain) : 0,
+	    -1);
 }
 
 void
@@ -128,8 +143,62 @@ proc_end(struct proc *p)
 		return;
 	if (p->state != PROC_DRAINING)
 		proc_set_state(p, PROC_DRAINING);
+	/* Asking again and again must not put the end off. */
+	if (!ev_is_active(&p->deadline_w) ||
+	    ev_timer_remaining(p->master->loop, &p->deadline_w) >
+		END_PATIENCE_S)
+		set_deadline(p, END_PATIENCE_S);
+	proc_tell(p, CTL_STOP);
+}
+
+void
+proc_on_drained(struct proc *p)
+{
+	if (p->state != PROC_DRAINING)
+		proc_set_state(p, PROC_DRAINING);
+	/* Nothing but exit() is left to it. */
 	set_deadline(p, END_PATIENCE_S);
-	mctl_send(p, CTL_STOP, NULL, 0, -1);
+	slot_forget(p->master, p);
+	master_on_change(p->master);
+}
+
+/* While nobody was ever READY, deaths are counted and explained to the one who
+ * starts the server. */
+static void
+note_stillbirth(const struct proc *p)
+{
+	struct master *m = p->master;
+	char words[64];
+
+	if (m->was_ready)
+		return;
+	m->stillborn++;
+	(void)snprintf(m->last_words, sizeof(m->last_words), "%s",
+	    p->last_words[0] != '\0'
+		? p->last_words
+		: spawn_words(p->wait_status, words, sizeof(words)));
+}
+
+/* Its channel ended a while ago, and it has not. */
+static void
+on_late_death(struct proc *p)
+{
+	if (!p->is_killed) {
+		log_error("child %d (pid %ld): closed its channel and lives "
+			  "on; killing it",
+		    p->place->number, (long)p->pid);
+		p->is_guilty = true;
+		proc_kill(p);
+		return;
+	}
+	/* Stuck in the kernel: its place must not wait for it. */
+	log_error("child %d (pid %ld): killed, but not gone after %.0f s",
+	    p->place->number, (long)p->pid, REAP_PATIENCE_S);
+	p->wait_status = SIGKILL;
+	p->is_buried = true;
+	note_stillbirth(p);
+	place_on_death(p->place, p);
+	master_on_change(p->master);
 }
 
 /* The time that the state allows is over. */
@@ -151,52 +220,36 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 		    p->place->number, (long)p->pid);
 		break;
 	case PROC_DEAD:
-		/* Stuck in the kernel: its place must not wait for it. */
-		log_error(
-		    "child %d (pid %ld): killed, but not gone after %.0f s",
-		    p->place->number, (long)p->pid, REAP_PATIENCE_S);
-		p->wait_status = SIGKILL;
-		p->is_buried = true;
-		place_on_death(p->place, p);
-		master_on_change(p->master);
+		on_late_death(p);
 		return;
 	case PROC_READY:
 	case PROC_NSTATES:
 		return;
 	}
-	proc_on_lost(p);
+	proc_kill(p);
 }
 
 void
-proc_on_lost(struct proc *p)
+proc_on_eof(struct proc *p)
 {
 	if (p->state == PROC_DEAD)
 		return;
 	mctl_stop(p);
 	proc_set_state(p, PROC_DEAD);
-	proc_signal(p, SIGKILL);
-	set_deadline(p, REAP_PATIENCE_S);
+	set_deadline(p, EOF_PATIENCE_S);
 	slot_forget(p->master, p);
 	/* The siblings take over its slots now; the place is refilled when
 	 * waitpid() has said how it died. */
 	master_on_change(p->master);
 }
 
-/* While nobody was ever READY, deaths are counted and explained to the one who
- * starts the server. */
-static void
-note_stillbirth(const struct proc *p)
+void
+proc_kill(struct proc *p)
 {
-	struct master *m = p->master;
-	char words[64];
-
-	if (m->was_ready)
-		return;
-	m->stillborn++;
-	(void)snprintf(m->last_words, sizeof(m->last_words), "%s",
-	    p->last_words[0] != '\0'
-		? p->last_words
-		: spawn_words(p->wait_status, words, sizeof(words)));
+	proc_on_eof(p);
+	p->is_killed = true;
+	proc_signal(p, SIGKILL);
+	set_deadline(p, REAP_PATIENCE_S);
 }
 
 /* One line for every death, whoever wanted it. */
@@ -224,6 +277,9 @@ fold_counters(struct proc *p)
 	size_t i;
 
 	board_read(&m->board, p->page, &copy);
+	/* A drain that a signal ended could not say whom it cut. */
+	if (p->last_state == PROC_DRAINING && WIFSIGNALED(p->wait_status))
+		m->cut += MIN_OF(copy.gauges[BOARD_CONNECTIONS], CUT_MAX);
 	for (i = 0; i < BOARD_NCOUNTERS; i++)
 		m->totals[i] =
 		    MIN_OF(m->totals[i] + copy.counters[i], BOARD_COUNT_MAX);
@@ -243,10 +299,10 @@ proc_on_reaped(struct proc *p, int wait_status)
 	}
 	/* It cannot be signalled any more: the pid may have a new owner. */
 	closefd(&p->pidfd);
+	p->wait_status = wait_status;
 	fold_counters(p);
+	log_obituary(p);
 	if (!p->is_buried) {
-		p->wait_status = wait_status;
-		log_obituary(p);
 		note_stillbirth(p);
 		place_on_death(p->place, p);
 	}

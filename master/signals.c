@@ -41,11 +41,13 @@ on_signal(struct ev_loop *loop, ev_signal *w, int revents)
 	for (i = 0; i < nitems(signal_table); i++) {
 		if (signal_table[i].sig != w->signum)
 			continue;
-		if (signal_table[i].fn != NULL)
-			signal_table[i].fn(m);
-		else
+		if (signal_table[i].fn == NULL) {
 			log_warn("signal %s is not built yet",
 			    signal_table[i].name);
+			continue;
+		}
+		log_info("signal %s", signal_table[i].name);
+		signal_table[i].fn(m);
 	}
 }
 
@@ -67,12 +69,31 @@ on_reaped(struct ev_loop *loop, ev_child *w, int revents)
 }
 
 void
-signals_watch(struct master *m)
+signals_prepare(void)
 {
+	sigset_t held;
 	size_t i;
 
+	/* What our parent ignored or blocked is not our wish. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGWINCH, SIG_IGN);
+	/* A file that reached its limit is a failed write, not the end. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	/* Until there are handlers, a reload must not kill; a stop may. */
+	(void)sigemptyset(&held);
+	for (i = 0; i < nitems(signal_table); i++)
+		if (signal_table[i].fn != stop_on_signal)
+			(void)sigaddset(&held, signal_table[i].sig);
+	(void)sigprocmask(SIG_SETMASK, &held, NULL);
+}
+
+void
+signals_watch(struct master *m)
+{
+	sigset_t none;
+	size_t i;
+
 	for (i = 0; i < nitems(signal_table); i++) {
 		ev_signal_init(&m->signals_w[i], on_signal,
 		    signal_table[i].sig);
@@ -82,6 +103,8 @@ signals_watch(struct master *m)
 	ev_child_init(&m->reaper_w, on_reaped, 0, 0);
 	m->reaper_w.data = m;
 	ev_child_start(m->loop, &m->reaper_w);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 void

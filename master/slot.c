@@ -5,60 +5,70 @@
  * its slots. Slots that all children share need nothing: every child was born
  * with them.
  */
-#include <string.h>
-
 #include "master/master.h"
 
-/* The child of this place that accepts, or NULL. */
+/* The child of this place that accepts, or NULL. A sick one counts only while
+ * all are sick: it still accepts whenever a connection of its own ends. */
 static struct proc *
-able_proc(const struct place *pl)
+able_proc(const struct place *pl, bool with_sick)
 {
 	struct proc *p = pl->incumbent;
 
-	if (p != NULL && p->state == PROC_READY && !p->is_sick)
+	if (p != NULL && p->state == PROC_READY && (with_sick || !p->is_sick))
 		return p;
 	p = pl->successor;
-	if (p != NULL && p->state == PROC_READY && !p->is_sick)
+	if (p != NULL && p->state == PROC_READY && (with_sick || !p->is_sick))
 		return p;
 	return NULL;
 }
 
 static bool
-is_among(struct proc *const *set, const struct proc *p)
+is_among(struct proc *const *set, size_t n, const struct proc *p)
 {
 	size_t i;
 
-	for (i = 0; i < POLICY_ADOPTERS; i++)
+	for (i = 0; i < n; i++)
 		if (set[i] == p)
 			return true;
 	return false;
 }
 
+/*
+ * Make the adopters of a slot those that are wanted. Only what a child was
+ * really told is noted, so that the next update repeats what could not be sent.
+ */
 static void
 set_adopters(const struct listener *l, struct slot *s,
     struct proc *const wanted[POLICY_ADOPTERS])
 {
-	struct ctl_slot msg = { .id = s->id,
+	struct ctl_slot msg = {
+		.id = s->id,
 		.server = l->server,
-		.listen = l->listen };
-	struct proc *old[POLICY_ADOPTERS];
-	size_t i;
+		.listen = l->listen,
+	};
+	size_t i, k;
 
-	/* The new set stands before anything is sent: a child that cannot be
-	 * told is lost, and slot_forget() takes it out again. */
-	(void)memcpy(old, s->adopters, sizeof(old));
-	(void)memcpy(s->adopters, wanted, sizeof(old));
-	for (i = 0; i < POLICY_ADOPTERS; i++)
-		if (wanted[i] != NULL && !is_among(old, wanted[i]))
-			mctl_send(wanted[i], CTL_ADOPT, &msg, sizeof(msg),
-			    s->fd);
-	for (i = 0; i < POLICY_ADOPTERS; i++)
-		if (old[i] != NULL && !is_among(wanted, old[i]))
-			mctl_send(old[i], CTL_RELEASE, &msg, sizeof(msg), -1);
+	for (i = 0; i < SLOT_ADOPTERS_MAX; i++)
+		if (s->adopters[i] != NULL &&
+		    !is_among(wanted, POLICY_ADOPTERS, s->adopters[i]) &&
+		    mctl_send(s->adopters[i], CTL_RELEASE, &msg, sizeof(msg),
+			-1))
+			s->adopters[i] = NULL;
+	for (i = 0; i < POLICY_ADOPTERS; i++) {
+		if (wanted[i] == NULL ||
+		    is_among(s->adopters, SLOT_ADOPTERS_MAX, wanted[i]))
+			continue;
+		for (k = 0; k < SLOT_ADOPTERS_MAX && s->adopters[k] != NULL;)
+			k++;
+		if (k < SLOT_ADOPTERS_MAX &&
+		    mctl_send(wanted[i], CTL_ADOPT, &msg, sizeof(msg), s->fd))
+			s->adopters[k] = wanted[i];
+	}
 }
 
 static void
-update_listener(struct master *m, const struct listener *l, const bool *able)
+update_listener(struct master *m, const struct listener *l, const bool *able,
+    bool with_sick)
 {
 	size_t places[POLICY_ADOPTERS], i, k, n;
 
@@ -71,25 +81,38 @@ update_listener(struct master *m, const struct listener *l, const bool *able)
 			continue;
 		n = policy_adopters(able, (size_t)m->nplaces, i, places);
 		for (k = 0; k < n; k++)
-			wanted[k] = able_proc(&m->places[places[k]]);
+			wanted[k] = able_proc(&m->places[places[k]], with_sick);
 		set_adopters(l, s, wanted);
 	}
+}
+
+static int
+find_able(const struct master *m, bool *able, bool with_sick)
+{
+	int p, n = 0;
+
+	for (p = 0; p < m->nplaces; p++) {
+		able[p] = able_proc(&m->places[p], with_sick) != NULL;
+		n += able[p];
+	}
+	return n;
 }
 
 void
 slot_update(struct master *m)
 {
-	bool able[CONF_PROCESSES_MAX];
+	bool able[CONF_PROCESSES_MAX], with_sick = false;
 	size_t i;
-	int p;
 
 	if (m->state != MASTER_STARTING && m->state != MASTER_RUNNING)
 		return;
-	for (p = 0; p < m->nplaces; p++)
-		able[p] = able_proc(&m->places[p]) != NULL;
+	if (find_able(m, able, false) == 0) {
+		with_sick = true;
+		(void)find_able(m, able, true);
+	}
 	for (i = 0; i < m->nlisteners; i++)
 		if (m->listeners[i].has_slot_per_place)
-			update_listener(m, &m->listeners[i], able);
+			update_listener(m, &m->listeners[i], able, with_sick);
 }
 
 void
@@ -99,7 +122,7 @@ slot_forget(struct master *m, const struct proc *p)
 
 	for (i = 0; i < m->nlisteners; i++)
 		for (k = 0; k < m->listeners[i].nslots; k++)
-			for (a = 0; a < POLICY_ADOPTERS; a++) {
+			for (a = 0; a < SLOT_ADOPTERS_MAX; a++) {
 				struct slot *s = &m->listeners[i].slots[k];
 
 				if (s->adopters[a] == p)

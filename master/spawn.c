@@ -73,7 +73,7 @@ become(const struct heritage *h, int log_fd, int *keep)
 	keep[n++] = log_fd;
 	keep[n++] = h->ctl;
 	if (h->board != NULL)
-		keep[n++] = h->board->fd;
+		keep[n++] = board_fd(h->board, h->page);
 	for (i = 0; i < h->nslots; i++)
 		keep[n++] = h->slots[i].fd;
 	close_all_but(keep, n);
@@ -124,6 +124,8 @@ fork_child(struct place *pl, struct heritage *h, int parent_end, int *keep,
 	pid = fork_blocked();
 	if (pid == -1) {
 		err_sys(err, "fork for child %d", pl->number);
+		err_hint(err,
+		    "a limit on processes: ulimit -u, TasksMax=, pids.max");
 		return NULL;
 	}
 	if (pid == 0) {

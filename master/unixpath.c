@@ -53,7 +53,10 @@ unixpath_clear(const struct addr *a, const char *text, struct err *err)
 	}
 	if (code != ECONNREFUSED) {
 		errno = code;
-		return err_sys(err, "%s exists, and connecting to it", text);
+		err_sys(err, "cannot tell whether a server lives at %s", text);
+		if (err->code == EXIT_SYSTEM)
+			err->code = EXIT_CANT_CREATE;
+		return err_hint(err, "remove it, or choose another path");
 	}
 	/* Refused: nobody listens, so what is left is a dead server's. */
 	if (unlink(path) == -1 && errno != ENOENT)

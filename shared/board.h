@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * board.h: shared memory in which each child shows its counters and heartbeat.
- * A pool of pages in one memfd that cannot change its size. A child maps its
- * own page writable and no other; the master maps all read-only, copies, clamps
- * and displays. No lock, index, pointer, pid or descriptor is ever in it.
+ * Each page is a memfd of its own that cannot change its size: in a common one
+ * a child could remap its page onto its neighbour's. A child maps its own page
+ * writable and no other; the master maps all read-only, copies, clamps and
+ * displays. No lock, index, pointer, pid or descriptor is ever in it.
  */
 #ifndef TINE_SHARED_BOARD_H
 #define TINE_SHARED_BOARD_H
@@ -66,12 +67,16 @@ struct board_page {
 _Static_assert(sizeof(struct board_page) <= BOARD_PAGE_BYTES,
     "a child's page is one page");
 
-/* The master's view of the pool. */
+/* A page as the master has it. */
+struct board_slot {
+	int fd;                       /* -1: not taken */
+	const struct board_page *map; /* read-only */
+};
+
+/* The master's view of all pages. */
 struct board {
-	int fd; /* memfd; -1: none */
 	size_t npages;
-	const char *map; /* read-only, npages * BOARD_PAGE_BYTES */
-	uint8_t *used;   /* one byte for each page */
+	struct board_slot *pages;
 };
 
 /* A copy of a page, safe to compute with. */
@@ -82,6 +87,8 @@ struct board_copy {
 
 int board_open(struct board *, size_t npages, struct err *);
 void board_close(struct board *);
+/* The descriptor a child needs for board_inherit(). */
+int board_fd(const struct board *, int page);
 /* A zeroed page for a child about to be forked: its number, or -1 with errno
  * when none is free. */
 int board_take(struct board *);
@@ -89,9 +96,10 @@ void board_give(struct board *, int page);
 /* Copy a page; a counter above 2^53 is what no honest child reaches and is
  * read as that. */
 void board_read(const struct board *, int page, struct board_copy *);
-/* In the child: map its page writable; NULL and errno. The caller then drops
- * the master's map with board_close(). */
-struct board_page *board_map_own(const struct board *, int page);
+/* In the child: its page, writable, and nothing else of the board any more;
+ * NULL and errno when it cannot be mapped. The numbers of the other pages'
+ * descriptors are not touched: they were closed after the fork. */
+struct board_page *board_inherit(struct board *, int page);
 
 static inline void
 board_add(struct board_page *p, enum board_counter c, uint64_t n)

@@ -12,6 +12,10 @@
 #include <errno.h>
 #include <string.h>
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* since Linux 6.16 */
+#endif
+
 const char *const ctl_reason_names[CTL_NREASONS] = {
 	[CTL_RELOAD] = "reload",
 	[CTL_UPGRADE] = "upgrade",
@@ -59,8 +63,14 @@ static const struct {
 int
 ctl_pair(int fds[2])
 {
-	return socketpair(AF_UNIX,
-	    SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
+	const int no = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		0, fds) == -1)
+		return -1;
+	/* A socket that lingers, closed here, would block its receiver. */
+	(void)setsockopt(fds[0], SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
+	return 0;
 }
 
 bool

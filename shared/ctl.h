@@ -109,7 +109,12 @@ enum ctl_got {
 	CTL_GOT_BAD,     /* not a message of this protocol */
 };
 
-/* Two connected descriptors, close-on-exec and non-blocking; -1 and errno. */
+/*
+ * Two connected descriptors, close-on-exec and non-blocking; -1 and errno. The
+ * first is the master's: where the kernel can (Linux 6.16), it refuses to carry
+ * descriptors to that end. Elsewhere ctl_recv() lets it drop them, which runs
+ * their last close in the receiver.
+ */
 int ctl_pair(int fds[2]);
 /*
  * Send one record. fd -1: none. Returns 0, or -1 with errno: EAGAIN the peer

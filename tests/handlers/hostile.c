@@ -9,6 +9,7 @@
 
 #include <sys/socket.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <stdint.h>
@@ -183,6 +184,10 @@ flood_fds(void)
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	(void)memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	/* A kernel that does not carry descriptors upwards leaves it the
+	 * records. */
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL) == -1 && errno == EPERM)
+		msg.msg_controllen = 0;
 	for (n = 0; n < RECORDS; n++)
 		if (sendmsg(fd, &msg, MSG_NOSIGNAL) == -1)
 			return;

@@ -7,6 +7,8 @@
 #ifndef TINE_TESTS_UNIT_FIXTURE_H
 #define TINE_TESTS_UNIT_FIXTURE_H
 
+#include <sys/mman.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -128,6 +130,44 @@ fixture_heard(struct proc *p, struct ctl_msg *msg)
 		return CTL_NONE;
 	closefd(&msg->fd);
 	return (enum ctl_type)msg->head.type;
+}
+
+/* A child's page, as the child would write it. */
+static __attribute__((unused)) struct board_page *
+fixture_page(const struct proc *p)
+{
+	void *page = mmap(NULL, BOARD_PAGE_BYTES, PROT_READ | PROT_WRITE,
+	    MAP_SHARED, board_fd(&fx.m.board, p->page), 0);
+
+	assert_ptr_not_equal(page, MAP_FAILED);
+	return page;
+}
+
+/* Fill the child's channel until it takes no more. */
+static __attribute__((unused)) void
+fixture_block(struct proc *p)
+{
+	while (mctl_send(p, CTL_RESUME, NULL, 0, -1))
+		continue;
+	assert_int_not_equal(p->blocked_ns, 0);
+}
+
+/* The child reads all; returns the type of the last message. */
+static __attribute__((unused)) enum ctl_type
+fixture_unblock(struct proc *p)
+{
+	enum ctl_type type, last = CTL_NONE;
+	struct ctl_msg msg;
+	int rounds;
+
+	/* What is owed comes when the loop has seen that there is room. */
+	for (rounds = 0; rounds < 3; rounds++) {
+		while ((type = fixture_heard(p, &msg)) != CTL_NONE)
+			last = type;
+		ev_run(fx.m.loop, EVRUN_NOWAIT);
+		slot_update(&fx.m);
+	}
+	return last;
 }
 
 /* Everybody is forked and READY. */

@@ -366,15 +366,25 @@ options_of_the_url_hold_for_what_is_accepted(void **state)
 }
 
 static void
-a_stopping_child_takes_what_waits_and_then_no_more(void **state)
+a_stopping_child_serves_until_its_listeners_are_shut(void **state)
 {
+	struct listener *l;
+
 	(void)state;
 	rig_start(&rig_handler);
 	add(SLOT, make_listener(), true);
+	l = TAILQ_FIRST(&rig.ch.listeners);
 	call_in(3);
 	drain_begin(&rig.ch, 30, CTL_STOPPING);
-	assert_int_equal(rig.opens, 3);
-	assert_false(ev_is_active(&TAILQ_FIRST(&rig.ch.listeners)->io));
+	rig_until(rig.opens == 3);
+	child_close_conns(&rig.ch);
+	assert_int_equal(rig.ch.state, CHILD_DRAINING);
+	call_in(1);
+	rig_until(rig.opens == 4);
+	child_close_conns(&rig.ch);
+	assert_int_equal(shutdown(l->io.fd, SHUT_RDWR), 0);
+	rig_until(rig.ch.state == CHILD_LEAVING);
+	assert_false(ev_is_active(&l->io));
 }
 
 static void
@@ -414,7 +424,7 @@ main(void)
 		test(errors_of_a_single_connection_do_not_stop_the_others),
 		test(a_listener_that_was_shut_down_rests_and_does_not_spin),
 		test(options_of_the_url_hold_for_what_is_accepted),
-		test(a_stopping_child_takes_what_waits_and_then_no_more),
+		test(a_stopping_child_serves_until_its_listeners_are_shut),
 		test(any_other_drain_leaves_the_queue_to_a_sibling),
 	};
 

@@ -16,6 +16,17 @@
 
 #define PAGES 3
 
+/* The child's view, in this process: the board itself stays. */
+static struct board_page *
+map_own(const struct board *b, int page)
+{
+	void *own = mmap(NULL, BOARD_PAGE_BYTES, PROT_READ | PROT_WRITE,
+	    MAP_SHARED, board_fd(b, page), 0);
+
+	assert_ptr_not_equal(own, MAP_FAILED);
+	return own;
+}
+
 static int
 open_board(void **state)
 {
@@ -42,7 +53,7 @@ what_a_child_adds_the_master_reads(void **state)
 	struct board_copy copy;
 	int page = board_take(b);
 
-	own = board_map_own(b, page);
+	own = map_own(b, page);
 	assert_non_null(own);
 	board_add(own, BOARD_ACCEPTED, 2);
 	board_add(own, BOARD_ACCEPTED, 3);
@@ -61,7 +72,7 @@ a_page_is_zero_when_it_is_taken_again(void **state)
 	struct board_copy copy;
 	int page = board_take(b);
 
-	own = board_map_own(b, page);
+	own = map_own(b, page);
 	board_add(own, BOARD_REQUESTS, 9);
 	board_give(b, page);
 	assert_int_equal(board_take(b), page);
@@ -78,7 +89,7 @@ absurd_counts_are_clamped(void **state)
 	struct board_copy copy;
 	int page = board_take(b);
 
-	own = board_map_own(b, page);
+	own = map_own(b, page);
 	board_add(own, BOARD_BYTES_IN, UINT64_MAX);
 	board_read(b, page, &copy);
 	assert_int_equal(copy.counters[BOARD_BYTES_IN], UINT64_C(1) << 53);
@@ -100,13 +111,52 @@ a_full_pool_says_so(void **state)
 }
 
 static void
+no_page_leads_to_another(void **state)
+{
+	struct board *b = *state;
+	int one = board_take(b), two = board_take(b);
+	struct board_page *own = map_own(b, one);
+	struct board_copy copy;
+	void *more;
+
+	/* Past the end of its file there is nothing, not the neighbour. */
+	more = mmap(NULL, BOARD_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+	    board_fd(b, one), BOARD_PAGE_BYTES);
+	assert_int_not_equal(board_fd(b, one), board_fd(b, two));
+	board_add(own, BOARD_REQUESTS, 7);
+	board_read(b, two, &copy);
+	assert_int_equal(copy.counters[BOARD_REQUESTS], 0);
+	if (more != MAP_FAILED)
+		(void)munmap(more, BOARD_PAGE_BYTES);
+	assert_int_equal(munmap(own, BOARD_PAGE_BYTES), 0);
+}
+
+static void
+a_child_inherits_its_own_page_only(void **state)
+{
+	struct board *b = *state;
+	int one = board_take(b), two = board_take(b), fd = board_fd(b, two);
+	struct board_page *own;
+
+	own = board_inherit(b, one);
+	assert_non_null(own);
+	board_add(own, BOARD_REQUESTS, 1);
+	assert_null(b->pages);
+	/* Not ours to close: the number may be somebody else's by now. */
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	closefd(&fd);
+	assert_int_equal(munmap(own, BOARD_PAGE_BYTES), 0);
+}
+
+static void
 nobody_can_change_the_size(void **state)
 {
 	struct board *b = *state;
+	int fd = board_fd(b, board_take(b));
 
-	assert_int_equal(ftruncate(b->fd, 0), -1);
+	assert_int_equal(ftruncate(fd, 0), -1);
 	assert_int_equal(errno, EPERM);
-	assert_int_equal(ftruncate(b->fd, 1 << 20), -1);
+	assert_int_equal(ftruncate(fd, 1 << 20), -1);
 	assert_int_equal(errno, EPERM);
 }
 
@@ -115,9 +165,10 @@ the_masters_own_view_cannot_be_written(void **state)
 {
 	struct board *b = *state;
 	int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	const void *map = b->pages[board_take(b)].map;
 
 	/* The kernel refuses to write into it, as it would refuse us. */
-	assert_int_equal(read(zeros, (void *)(uintptr_t)b->map, 1), -1);
+	assert_int_equal(read(zeros, (void *)(uintptr_t)map, 1), -1);
 	assert_int_equal(errno, EFAULT);
 	closefd(&zeros);
 }
@@ -132,6 +183,8 @@ main(void)
 		with_board(a_page_is_zero_when_it_is_taken_again),
 		with_board(absurd_counts_are_clamped),
 		with_board(a_full_pool_says_so),
+		with_board(no_page_leads_to_another),
+		with_board(a_child_inherits_its_own_page_only),
 		with_board(nobody_can_change_the_size),
 		with_board(the_masters_own_view_cannot_be_written),
 	};

@@ -124,15 +124,31 @@ the_end_of_the_channel_is_death(void **state)
 }
 
 static void
-a_child_that_does_not_read_is_killed(void **state)
+a_child_that_is_busy_is_told_when_it_reads_again(void **state)
 {
 	struct proc *p = a_ready_child();
-	int i;
 
 	(void)state;
-	for (i = 0; i < 4000 && p->state == PROC_READY; i++)
-		mctl_send(p, CTL_RESUME, NULL, 0, -1);
-	assert_int_equal(p->state, PROC_DEAD);
+	fixture_block(p);
+	proc_drain(p, CTL_STOPPING);
+	assert_int_equal(p->state, PROC_DRAINING);
+	assert_int_equal(fixture_unblock(p), CTL_DRAIN);
+	assert_int_equal(p->blocked_ns, 0);
+	assert_int_equal(p->owed, 0);
+}
+
+static void
+a_child_that_does_not_read_for_long_is_killed(void **state)
+{
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	fixture_block(p);
+	mctl_tick(p);
+	assert_int_equal(p->state, PROC_READY);
+	p->blocked_ns -= (uint64_t)(fx.conf.hang_timeout * 1e9);
+	mctl_tick(p);
+	assert_condemned(p);
 }
 
 static void
@@ -172,7 +188,8 @@ main(void)
 		with_fixture(a_flood_is_the_end),
 		with_fixture(one_turn_reads_a_bounded_number_of_messages),
 		with_fixture(the_end_of_the_channel_is_death),
-		with_fixture(a_child_that_does_not_read_is_killed),
+		with_fixture(a_child_that_is_busy_is_told_when_it_reads_again),
+		with_fixture(a_child_that_does_not_read_for_long_is_killed),
 		with_fixture(last_words_are_heard_after_death_and_escaped),
 		with_fixture(an_absurd_number_of_cut_connections_is_clamped),
 	};

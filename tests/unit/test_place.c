@@ -136,6 +136,9 @@ a_recycled_child_drains_only_when_its_successor_is_ready(void **state)
 	old = pl->incumbent;
 	fixture_say(old, CTL_RECYCLE, &why, sizeof(why));
 	fixture_say(old, CTL_RECYCLE, &why, sizeof(why));
+	/* However long it takes, it is to go on. */
+	assert_int_equal(fixture_heard(old, &msg), CTL_RESUME);
+	assert_int_equal(fixture_heard(old, &msg), CTL_RESUME);
 	place_fork_due(&fx.m);
 	place_fork_due(&fx.m);
 	assert_int_equal(fx.forks, FIXTURE_PLACES + 1);
@@ -168,7 +171,63 @@ a_successor_takes_over_when_the_incumbent_dies_first(void **state)
 	proc_on_reaped(pl->incumbent, SIGKILL);
 	assert_ptr_equal(pl->incumbent, new);
 	assert_null(pl->successor);
+	assert_false(pl->wants_successor);
+	place_fork_due(&fx.m);
 	assert_int_equal(fx.forks, FIXTURE_PLACES + 1);
+}
+
+static void
+a_rescue_leaves_no_timer_that_forks_again(void **state)
+{
+	struct place *pl = &fx.m.places[0];
+
+	(void)state;
+	place_fork_due(&fx.m);
+	proc_on_reaped(pl->incumbent, EXITED(1));
+	assert_true(ev_is_active(&pl->retry_w));
+	place_rescue(pl);
+	assert_false(ev_is_active(&pl->retry_w));
+	place_fork_due(&fx.m);
+	assert_int_equal(fx.forks, FIXTURE_PLACES + 1);
+	/* Even one that is due has no room for a second child. */
+	pl->is_due = true;
+	place_fork_due(&fx.m);
+	assert_int_equal(fx.forks, FIXTURE_PLACES + 1);
+	assert_null(pl->successor);
+}
+
+static void
+a_child_that_left_as_it_said_is_no_crash(void **state)
+{
+	struct ctl_drained drained = { .cut = 0 };
+	struct place *pl = &fx.m.places[1];
+
+	(void)state;
+	fixture_all_ready();
+	pl->incumbent->ready_ns -= POLICY_QUICK_NS;
+	fixture_say(pl->incumbent, CTL_DRAINED, &drained, sizeof(drained));
+	assert_int_equal(pl->incumbent->state, PROC_DRAINING);
+	/* It may not stay: exit() is all that is left. */
+	assert_true(ev_is_active(&pl->incumbent->deadline_w));
+	proc_on_reaped(pl->incumbent, 0);
+	assert_int_equal(fx.m.crashes, 0);
+	place_fork_due(&fx.m);
+	assert_int_equal(fx.forks, FIXTURE_PLACES + 1);
+}
+
+static void
+one_deadline_covers_birth_to_ready(void **state)
+{
+	struct proc *p;
+
+	(void)state;
+	place_fork_due(&fx.m);
+	p = fx.m.places[0].incumbent;
+	fixture_say(p, CTL_PREPARED, NULL, 0);
+	assert_int_equal(p->state, PROC_PREPARED);
+	assert_true(ev_is_active(&p->deadline_w));
+	fixture_say(p, CTL_READY, NULL, 0);
+	assert_false(ev_is_active(&p->deadline_w));
 }
 
 static void
@@ -220,6 +279,9 @@ main(void)
 		    a_recycled_child_drains_only_when_its_successor_is_ready),
 		with_fixture(
 		    a_successor_takes_over_when_the_incumbent_dies_first),
+		with_fixture(a_rescue_leaves_no_timer_that_forks_again),
+		with_fixture(a_child_that_left_as_it_said_is_no_crash),
+		with_fixture(one_deadline_covers_birth_to_ready),
 		with_fixture(the_death_of_a_draining_child_changes_nothing),
 		with_fixture(nothing_is_forked_once_the_server_stops),
 	};

@@ -24,7 +24,7 @@ a_dead_childs_slot_is_adopted_by_two_siblings(void **state)
 
 	(void)state;
 	fixture_all_ready();
-	proc_on_lost(fx.m.places[1].incumbent);
+	proc_on_eof(fx.m.places[1].incumbent);
 	slot_update(&fx.m);
 	for (i = 0; i < FIXTURE_PLACES; i += 2) {
 		struct proc *p = fx.m.places[i].incumbent;
@@ -68,10 +68,10 @@ when_an_adopter_dies_the_last_one_adopts_both(void **state)
 	(void)state;
 	fixture_all_ready();
 	last = fx.m.places[2].incumbent;
-	proc_on_lost(fx.m.places[1].incumbent);
+	proc_on_eof(fx.m.places[1].incumbent);
 	slot_update(&fx.m);
 	assert_int_equal(fixture_heard(last, &msg), CTL_ADOPT);
-	proc_on_lost(fx.m.places[0].incumbent);
+	proc_on_eof(fx.m.places[0].incumbent);
 	slot_update(&fx.m);
 	assert_int_equal(fixture_heard(last, &msg), CTL_ADOPT);
 	assert_int_equal(msg.body.slot.id, 10);
@@ -98,6 +98,42 @@ a_sick_childs_slot_is_adopted_until_it_is_well(void **state)
 }
 
 static void
+while_all_are_sick_they_still_adopt(void **state)
+{
+	struct ctl_errno sick = { .code = EMFILE };
+	struct ctl_msg msg;
+
+	(void)state;
+	fixture_all_ready();
+	fixture_say(fx.m.places[0].incumbent, CTL_SICK, &sick, sizeof(sick));
+	fixture_say(fx.m.places[2].incumbent, CTL_SICK, &sick, sizeof(sick));
+	proc_on_eof(fx.m.places[1].incumbent);
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(fx.m.places[0].incumbent, &msg),
+	    CTL_ADOPT);
+	assert_int_equal(msg.body.slot.id, 11);
+}
+
+static void
+an_adopter_that_is_busy_lives_and_is_told_later(void **state)
+{
+	struct proc *busy;
+
+	(void)state;
+	fixture_all_ready();
+	busy = fx.m.places[2].incumbent;
+	fixture_block(busy);
+	proc_on_eof(fx.m.places[1].incumbent);
+	proc_on_eof(fx.m.places[0].incumbent);
+	slot_update(&fx.m);
+	assert_int_equal(busy->state, PROC_READY);
+	assert_null(fx.listener.slots[1].adopters[0]);
+	assert_int_equal(fixture_unblock(busy), CTL_ADOPT);
+	assert_ptr_equal(fx.listener.slots[0].adopters[0], busy);
+	assert_ptr_equal(fx.listener.slots[1].adopters[0], busy);
+}
+
+static void
 a_socket_that_does_not_listen_is_not_adopted(void **state)
 {
 	struct ctl_msg msg;
@@ -105,7 +141,7 @@ a_socket_that_does_not_listen_is_not_adopted(void **state)
 	(void)state;
 	fixture_all_ready();
 	fx.listener.slots[1].is_listening = false;
-	proc_on_lost(fx.m.places[1].incumbent);
+	proc_on_eof(fx.m.places[1].incumbent);
 	slot_update(&fx.m);
 	assert_int_equal(fixture_heard(fx.m.places[0].incumbent, &msg),
 	    CTL_NONE);
@@ -121,6 +157,8 @@ main(void)
 		    an_adopter_is_released_when_the_place_is_ready_again),
 		with_fixture(when_an_adopter_dies_the_last_one_adopts_both),
 		with_fixture(a_sick_childs_slot_is_adopted_until_it_is_well),
+		with_fixture(while_all_are_sick_they_still_adopt),
+		with_fixture(an_adopter_that_is_busy_lives_and_is_told_later),
 		with_fixture(a_socket_that_does_not_listen_is_not_adopted),
 	};
 

@@ -70,7 +70,7 @@ static void
 write_counter(int place, enum board_counter c, uint64_t n)
 {
 	struct proc *p = fx.m.places[place].incumbent;
-	struct board_page *page = board_map_own(&fx.m.board, p->page);
+	struct board_page *page = fixture_page(p);
 
 	assert_non_null(page);
 	page->counters[c] = n;
@@ -81,7 +81,7 @@ static void
 write_gauge(int place, enum board_gauge g, uint64_t n)
 {
 	struct proc *p = fx.m.places[place].incumbent;
-	struct board_page *page = board_map_own(&fx.m.board, p->page);
+	struct board_page *page = fixture_page(p);
 
 	assert_non_null(page);
 	board_set(page, g, n);
@@ -230,7 +230,7 @@ counters_never_go_back_when_a_child_dies(void **state)
 	before = number(json_object_get(status, "totals"), "accepted");
 	json_decref(status);
 	/* Dead, but waitpid() has not said so yet. */
-	proc_on_lost(fx.m.places[1].incumbent);
+	proc_on_eof(fx.m.places[1].incumbent);
 	status = status_json(&fx.m);
 	assert_int_equal(json_array_size(json_object_get(status, "children")),
 	    FIXTURE_PLACES - 1);

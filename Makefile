@@ -38,7 +38,8 @@ CPPFLAGS += -D_GNU_SOURCE -DTINE_VERSION='"$(VERSION)"' -I. -Ishared/public
 CFLAGS += -std=gnu11 $(OPT) -g $(WARN) $(WERROR) $(HARDEN) $(SANFLAGS) \
 	-fvisibility=hidden
 LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANFLAGS)
-LIBS := -lev -lbsd -ldl -lm
+LIBS := -lev -lbsd $(shell pkg-config --libs yaml-0.1 2>/dev/null || \
+	echo -lyaml) -ldl -lm
 LIBS_JSON := $(shell pkg-config --libs jansson 2>/dev/null || echo -ljansson)
 
 # ---- what is built from what ----
@@ -112,16 +113,22 @@ $(BUILD)/tests/lib/%: tests/lib/%.c $(BUILD)/flags
 UNIT_WRAP_test_accept := accept4
 UNIT_WRAP_test_place := spawn_child
 UNIT_WRAP_test_spawn := child_main
+UNIT_WRAP_test_checkrun := child_main
 UNIT_WRAP_test_slot := spawn_child
 UNIT_WRAP_test_mctl := spawn_child
+UNIT_WRAP_test_logs := spawn_child
 UNIT_WRAP_test_status := spawn_child
+UNIT_WRAP_test_metrics := spawn_child
 UNIT_WRAP_test_control := spawn_child master_stop
 WRAP_MEMORY := malloc calloc reallocarray strdup
 UNIT_WRAP_test_conf := $(WRAP_MEMORY)
 UNIT_WRAP_test_cmdline := $(WRAP_MEMORY) getcwd
-UNIT_WRAP_test_resolve := $(WRAP_MEMORY) geteuid getpwnam getpwuid getgrnam \
-	bind getaddrinfo freeaddrinfo getnameinfo
+UNIT_WRAP_test_resolve := $(WRAP_MEMORY) geteuid getegid getpwnam getpwuid \
+	getgrnam bind getaddrinfo freeaddrinfo getnameinfo
 UNIT_WRAP_test_cpus := sched_getaffinity
+UNIT_WRAP_test_daemon := fork pipe2
+UNIT_WRAP_test_pidfile := lstat pwrite unlink
+UNIT_WRAP_test_rlimit := getrlimit setrlimit
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(CORE_OBJS)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
@@ -156,13 +163,14 @@ FORCE:
 # To make, the object of a unit test is a step on the way, to be deleted.
 .PRECIOUS: $(BUILD)/obj/%.o
 .PHONY: all tests fuzzers check check-layers check-format check-scripts \
-	check-header unit test fuzz bench soak install uninstall clean help
+	check-header check-manuals unit test fuzz bench soak install \
+	uninstall clean help
 
 tests: all $(UNITS) $(TESTMODS) $(TOOLS) ## build what the tests need
 
 fuzzers: $(FUZZERS) ## build the fuzz targets (clang)
 
-check: check-layers check-format check-scripts check-header ## the gate: layers, format, scripts, public header
+check: check-layers check-format check-scripts check-header check-manuals ## the gate: layers, format, scripts, public header, manuals
 
 check-layers:
 	$(Q)scripts/layers
@@ -171,7 +179,16 @@ check-format:
 	$(Q)scripts/format --check
 
 check-scripts:
-	$(Q)shellcheck scripts/* .ci/run
+	$(Q)shellcheck scripts/* .ci/run conf/completion.bash
+
+# A manual of ours is not among those of the system: no offence. grep finds
+# nothing, so 1, when there is none. On stderr are notes about the index of the
+# system's manuals.
+check-manuals:
+	$(Q)command -v mandoc >/dev/null
+	$(Q)mandoc -T lint -W style $(MANUALS) 2>/dev/null | \
+		grep -v 'referenced manual not found' >&2; \
+		[ $$? -eq 1 ]
 
 # Authors of handlers use other dialects than we do, and C++.
 check-header:
@@ -194,14 +211,33 @@ bench soak: ## not built yet
 	@echo 'make $@: not built yet' >&2
 	@exit 1
 
+# What is installed: file:folder[/name]. Nothing goes to /etc: the sample
+# configuration and logrotate's are examples until an operator copies them.
+MANUALS := master/tine.8 master/tinectl.8 conf/tine.yaml.5
+COMPLETIONS := share/bash-completion/completions
+INSTALLED := shared/public/tine.h:include/tine.h \
+	$(foreach m,$(MANUALS),\
+		$m:share/man/man$(patsubst .%,%,$(suffix $m))/$(notdir $m)) \
+	conf/completion.bash:$(COMPLETIONS)/tine \
+	conf/completion.bash:$(COMPLETIONS)/tinectl \
+	conf/tine.yaml:share/tine/tine.yaml \
+	conf/logrotate:share/tine/logrotate \
+	conf/tine.service:lib/systemd/system/tine.service
+ROOT := $(DESTDIR)$(PREFIX)
+
 install: all ## install below DESTDIR and PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(BUILD)/tine $(BUILD)/tinectl $(DESTDIR)$(PREFIX)/bin
-	install -m 644 shared/public/tine.h $(DESTDIR)$(PREFIX)/include
+	install -D -m 755 -t $(ROOT)/bin $(BUILD)/tine $(BUILD)/tinectl
+	$(Q)set -e; for i in $(INSTALLED); do \
+		install -D -m 644 "$${i%%:*}" "$(ROOT)/$${i#*:}"; \
+	done
+	sed -i 's|/usr/local|$(PREFIX)|' $(ROOT)/share/tine/logrotate \
+		$(ROOT)/lib/systemd/system/tine.service
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/tine $(DESTDIR)$(PREFIX)/bin/tinectl \
-		$(DESTDIR)$(PREFIX)/include/tine.h
+	rm -f $(addprefix $(ROOT)/,bin/tine bin/tinectl \
+		$(foreach i,$(INSTALLED),$(lastword $(subst :, ,$i))))
+	[ ! -d $(ROOT)/share/tine ] || \
+		rmdir --ignore-fail-on-non-empty $(ROOT)/share/tine
 
 compile_commands.json: FORCE ## the compiler's command lines, for editors
 	$(Q)$(MAKE) -s --no-print-directory -nB V=1 tests | scripts/compdb > $@

@@ -65,6 +65,7 @@ on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 	if (ch->beat.count++ % BEATS_PER_TITLE == 0)
 		show_title(ch);
 	cctl_retry(ch);
+	log_retry();
 }
 
 void

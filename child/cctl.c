@@ -71,14 +71,29 @@ on_stop(struct child *ch, struct ctl_msg *m)
 static void
 on_logs(struct child *ch, struct ctl_msg *m)
 {
-	int fd = m->fd;
+	const struct ctl_logs *l = &m->body.logs;
+	int old;
 
-	m->fd = -1;
-	if (fd == -1)
+	if (m->fd == -1 || l->value >= LOG_NSINKS) {
+		log_error("the new log did not arrive: going on with the old");
 		return;
-	fd = log_swap_fd(fd);
-	if (fd > STDERR_FILENO)
-		closefd(&fd);
+	}
+	old = log_use(m->fd, (enum log_sink)l->value);
+	m->fd = -1;
+	if (old > STDERR_FILENO)
+		closefd(&old);
+	ch->channel.log_change = l->change;
+	cctl_send(ch, CTL_LOGS_OK);
+}
+
+static void
+on_level(struct child *ch, struct ctl_msg *m)
+{
+	const struct ctl_logs *l = &m->body.logs;
+
+	if (l->value < LOG_NLEVELS)
+		log_set_level((enum log_level)l->value);
+	ch->channel.log_change = l->change;
 	cctl_send(ch, CTL_LOGS_OK);
 }
 
@@ -91,6 +106,7 @@ static void (*const verbs[CTL_NTYPES])(struct child *, struct ctl_msg *) = {
 	[CTL_RESUME] = on_resume,
 	[CTL_STOP] = on_stop,
 	[CTL_LOGS] = on_logs,
+	[CTL_LEVEL] = on_level,
 };
 
 void
@@ -178,6 +194,7 @@ cctl_send(struct child *ch, enum ctl_type type)
 	const struct ctl_errno sick = { .code = ch->told_sick };
 	const struct ctl_drained drained = { .cut = ch->drain.cut };
 	const struct ctl_why why = { .reason = CTL_OPERATOR };
+	const struct ctl_logs_ok ok = { .change = ch->channel.log_change };
 
 	switch (type) {
 	case CTL_SICK:
@@ -193,6 +210,9 @@ cctl_send(struct child *ch, enum ctl_type type)
 		break;
 	case CTL_RECYCLE:
 		send_payload(ch, type, &why, sizeof(why));
+		break;
+	case CTL_LOGS_OK:
+		send_payload(ch, type, &ok, sizeof(ok));
 		break;
 	default:
 		send_payload(ch, type, NULL, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * check.c: the roles that look at handlers and end: the checker, which returns
- * the effective configuration or what is wrong with it, and the list of
+ * the effective configuration or all that is wrong with it, and the list of
  * handlers. They own their copy of the configuration; they bind nothing and
  * serve nobody.
  */
@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "shared/conf_load.h"
+#include "shared/rlimit.h"
 
 #include "child/child.h"
 
@@ -30,6 +33,7 @@ copy_conf(struct conf *copy, const struct conf *from, struct err *err)
 	} else {
 		conf_init(copy);
 		rc = conf_parse(copy, text, len, err);
+		copy->is_daemon = from->is_daemon;
 		if (rc == -1)
 			conf_free(copy);
 	}
@@ -37,81 +41,183 @@ copy_conf(struct conf *copy, const struct conf *from, struct err *err)
 	return rc;
 }
 
-static int
-check_server(struct conf_server *server, const struct conf *conf,
-    struct err *err)
-{
-	struct option_value *values;
-	struct tine_handler handler;
-	void *library;
-	int rc;
+/* ---- the check ---- */
 
-	if (handler_load(&handler, &library, server->handler, conf, err) == -1)
-		return -1;
-	rc = option_parse(&values, &handler, conf, server, err);
-	if (rc == 0) {
-		server->may_stop = (handler.flags & TINE_MAY_STOP) != 0;
-		option_free(&values, &handler);
-	}
-	handler_unload(&library);
-	return rc;
+struct check {
+	struct conf conf; /* ours: what the result is made of */
+	struct origin_list origins;
+	struct report report;
+	char prefix[64]; /* of the keys that are complained about */
+};
+
+/* "servers.0" */
+static bool
+is_server(const char *key)
+{
+	static const char before[] = "servers.";
+
+	return strncmp(key, before, strlen(before)) == 0 &&
+	    strchr(key + strlen(before), '.') == NULL;
 }
 
-static int
-check_conf(const struct heritage *h, struct conf *conf, struct err *err)
+/*
+ * What is missing because it could not be read was complained about already. A
+ * server that no file has is the command line's, which listens unless that was
+ * refused.
+ */
+static bool
+is_consequence(const struct check *c, const char *key)
+{
+	char listen[256];
+
+	if (c->report.nerrors == 0)
+		return false;
+	if (strcmp(key, "servers") == 0)
+		return true;
+	(void)snprintf(listen, sizeof(listen), "%s.listen", key);
+	return origin_has(&c->origins, listen) ||
+	    (is_server(key) && !origin_has(&c->origins, key));
+}
+
+static void
+complain(void *arg, const char *key, const struct err *err)
+{
+	struct check *c = arg;
+
+	if (is_consequence(c, key))
+		return;
+	report_error(&c->report, origin_find(&c->origins, key), err);
+}
+
+/* Of one option, or of the handler as a whole. */
+static void
+complain_of_handler(void *arg, const char *option, const struct err *err)
+{
+	struct check *c = arg;
+	char key[256];
+
+	(void)snprintf(key, sizeof(key), "%s%s%s", c->prefix,
+	    option[0] != '\0' ? "options." : "handler", option);
+	complain(c, key, err);
+}
+
+static void
+warn(void *arg, const char *key, const struct err *err)
+{
+	struct check *c = arg;
+
+	report_warning(&c->report, origin_find(&c->origins, key), err);
+}
+
+static void
+check_server(struct check *c, size_t number)
+{
+	struct conf_server *server = &c->conf.servers[number];
+	unsigned nerrors = c->report.nerrors;
+	char key[80], whole[64];
+	struct err err;
+
+	(void)snprintf(c->prefix, sizeof(c->prefix), "servers.%zu.", number);
+	(void)snprintf(whole, sizeof(whole), "servers.%zu", number);
+	(void)snprintf(key, sizeof(key), "%shandler", c->prefix);
+	/* When a handler was named and could not be understood, this one is
+	 * the default, and its options are not what the operator meant. */
+	if (nerrors > 0 && origin_has(&c->origins, whole) &&
+	    !origin_has(&c->origins, key))
+		return;
+	if (probe_run(&c->conf, server, complain_of_handler, c, &err) == -1)
+		complain(c, key, &err);
+}
+
+/* What needs the rights of who started tine, and what must be done without. */
+static void
+check_conf(struct check *c, pid_t parent)
 {
 	sigset_t none;
+	struct conf *conf = &c->conf;
+	struct err err;
 	size_t i;
 
-	/* A constructor that does not return must not outlive the master. */
-	if (conf_resolve(conf, err) == -1 || privs_drop(conf, err) == -1 ||
-	    privs_watch_parent(h->parent, SIGKILL, err) == -1)
-		return -1;
+	conf_check(conf, complain, c);
+	conf_check_built(conf, warn, c);
+	if (conf_resolve_all(conf, complain, c) == -1)
+		return;
+	if (rlimit_raise_files(conf, &err) == -1) {
+		complain(c, "rlimit-nofile", &err);
+		return;
+	}
+	if (privs_drop(conf, &err) == -1 ||
+	    privs_watch_parent(parent, SIGKILL, &err) == -1) {
+		complain(c, "", &err);
+		return;
+	}
 	privs_hide_memory(conf);
 	/* A constructor that raises a signal must die of it here, not in
 	 * every child. */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	rlimit_set_files(conf);
+	conf->max_connections = rlimit_connections(conf);
 	for (i = 0; i < conf->nservers; i++)
-		if (check_server(&conf->servers[i], conf, err) == -1)
-			return -1;
-	return 0;
+		check_server(c, i);
 }
 
-/* The result is for the master: one whole write of a small text. */
-static int
-report(int fd, const struct conf *conf, const struct err *err)
+static void
+load(struct check *c, const struct conf *said)
 {
+	if (said->nfiles > 0)
+		reader_run(&c->conf, said, &c->origins, &c->report);
+	else
+		conf_load(&c->conf, said, NULL, NULL, &c->origins, &c->report);
+}
+
+/*
+ * The result is for the master: one whole write of a small text. The effective
+ * configuration, or the first error and its hint; behind a null byte the lines
+ * for people.
+ */
+static int
+write_result(int fd, struct check *c)
+{
+	const struct err *err = &c->report.first;
+	bool is_good = c->report.nerrors == 0;
 	FILE *f = fdopen(fd, "w");
-	int rc;
+	int rc = 0;
 
 	if (f == NULL)
 		return EXIT_SYSTEM;
-	if (conf == NULL)
-		rc = fprintf(f, "%s\n%s\n", err->text, err->hint) < 0 ? -1 : 0;
+	if (is_good)
+		rc = conf_print(&c->conf, f);
 	else
-		rc = conf_print(conf, f);
-	if (fclose(f) == EOF || rc == -1)
+		(void)fprintf(f, "%s\n%s\n", err->text, err->hint);
+	(void)fputc('\0', f);
+	(void)fputs(report_text(&c->report), f);
+	if (ferror(f) || fclose(f) == EOF || rc == -1)
 		return EXIT_SYSTEM;
-	return conf == NULL ? (int)err->code : EXIT_OK;
+	return is_good ? EXIT_OK : (int)err->code;
 }
 
 int
 check_run(const struct heritage *h)
 {
-	struct conf conf;
+	struct check c = { 0 };
 	struct err err;
 	int code;
 
-	privs_limit_files();
-	if (privs_leave_terminal(&err) == -1 ||
-	    copy_conf(&conf, h->conf, &err) == -1)
-		return report(h->ctl, NULL, &err);
-	if (check_conf(h, &conf, &err) == -1)
-		code = report(h->ctl, NULL, &err);
-	else
-		code = report(h->ctl, &conf, &err);
-	conf_free(&conf);
+	origin_init(&c.origins);
+	if (report_open(&c.report, &err) == -1)
+		return EXIT_SYSTEM;
+	if (privs_leave_terminal(&err) == -1) {
+		conf_init(&c.conf);
+		report_error(&c.report, NULL, &err);
+	} else {
+		load(&c, h->conf);
+		check_conf(&c, h->parent);
+	}
+	code = write_result(h->ctl, &c);
+	report_close(&c.report);
+	origin_fini(&c.origins);
+	conf_free(&c.conf);
 	return code;
 }
 

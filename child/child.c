@@ -5,7 +5,6 @@
  * the child's state; the order of the steps down to the first handler call is
  * that of design 4.
  */
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <assert.h>
@@ -14,10 +13,7 @@
 #include <stdlib.h>
 
 #include "child/child.h"
-
-/* Descriptors that connections must leave: listeners, log, channel, files. */
-#define SPARE_FILES 64
-#define CONNS_MIN 16
+#include "shared/rlimit.h"
 
 static const char *const names[CHILD_NSTATES] = {
 	[CHILD_STARTING] = "starting",
@@ -129,19 +125,6 @@ init_loop(struct child *ch)
 	cctl_init(ch);
 }
 
-static uint64_t
-count_max_conns(const struct conf *conf)
-{
-	struct rlimit files;
-	uint64_t most = CONNS_MIN;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
-		return conf->max_connections;
-	if (files.rlim_cur > SPARE_FILES + CONNS_MIN)
-		most = files.rlim_cur - SPARE_FILES;
-	return MIN_OF(conf->max_connections, most);
-}
-
 static int
 init_servers(struct child *ch, struct err *err)
 {
@@ -164,7 +147,7 @@ child_init(struct child *ch, const struct heritage *h, struct err *err)
 		.heritage = h,
 		.conf = h->conf,
 		.board = &ch->own_page,
-		.max_conns = count_max_conns(h->conf),
+		.max_conns = rlimit_connections(h->conf),
 	};
 	TAILQ_INIT(&ch->listeners);
 	STAILQ_INIT(&ch->dirty);
@@ -288,6 +271,10 @@ child_serve(struct child *ch)
 {
 	size_t i;
 
+	/* What is said on stderr from here on is nobody's reason for a start
+	 * that failed. */
+	if (ch->conf->is_daemon)
+		privs_leave_stderr();
 	child_set_state(ch, CHILD_READY);
 	accept_update(ch);
 	for (i = 0; i < ch->nservers; i++)
@@ -342,7 +329,7 @@ serve(const struct heritage *h)
 
 	if (h->role == HERITAGE_SERVE)
 		log_set_who("child %d", h->place);
-	privs_limit_files();
+	rlimit_set_files(h->conf);
 	if (child_init(ch, h, &err) == -1) {
 		log_error("%s", err.text);
 		return (int)err.code;

@@ -17,6 +17,8 @@
 #include "shared/err.h"
 #include "shared/heritage.h"
 #include "shared/log.h"
+#include "shared/origin.h"
+#include "shared/report.h"
 
 #include "child/conn.h"
 #include "child/pool.h"
@@ -141,6 +143,7 @@ struct child {
 		ev_io io;
 		uint32_t seq;
 		unsigned owed; /* BIT(type) of messages still to be sent */
+		uint32_t log_change; /* the last one made */
 	} channel;
 
 	struct {
@@ -191,10 +194,11 @@ void child_each_conn(struct child *, void (*fn)(struct tine_conn *));
 /* ---- privs.c ---- */
 /* Become the unprivileged process that may run handler code. */
 int privs_drop(const struct conf *, struct err *);
-void privs_limit_files(void);
 void privs_hide_memory(const struct conf *);
 /* stdin and stdout are /dev/null from now on. */
 int privs_leave_terminal(struct err *);
+/* stderr too, once a tine in the background is ready. */
+void privs_leave_stderr(void);
 /* Get this signal when the master dies; -1 when it is dead. */
 int privs_watch_parent(pid_t parent, int sig, struct err *);
 
@@ -202,6 +206,14 @@ int privs_watch_parent(pid_t parent, int sig, struct err *);
 /* The roles that look at handlers and end. */
 int check_run(const struct heritage *);
 int check_list(const struct heritage *);
+
+/* ---- probe.c ---- */
+/* Look at a server's handler and its options in a process of its own, and fill
+ * in may_stop. Each complaint names the option, or "" for the handler. -1: it
+ * could not be tried. For the checker, which has dropped its privileges. */
+int probe_run(const struct conf *, struct conf_server *,
+    void (*complain)(void *, const char *option, const struct err *), void *arg,
+    struct err *);
 
 /* ---- handler.c ---- */
 /* Fill handler and library from a built-in name or a path. */
@@ -215,7 +227,20 @@ extern const char *const option_type_names[];
 /* An array as long as the handler's options, or NULL when it has none. */
 int option_parse(struct option_value **, const struct tine_handler *,
     const struct conf *, const struct conf_server *, struct err *);
+/* As option_parse(), but every error is told with the option's name; *values is
+ * to be freed in any case. */
+typedef void option_complain(void *arg, const char *option, const struct err *);
+void option_check(struct option_value **, const struct tine_handler *,
+    const struct conf *, const struct conf_server *, option_complain *,
+    void *arg);
 void option_free(struct option_value **, const struct tine_handler *);
+
+/* ---- reader.c ---- */
+/* Have the configuration's files read by a process without privileges, and
+ * make conf of them and of what said holds. Origins and report as
+ * conf_load(). */
+void reader_run(struct conf *, const struct conf *said, struct origin_list *,
+    struct report *);
 
 /* ---- server.c ---- */
 /* Load the handler of conf->servers[index] and check its options. */

@@ -12,14 +12,6 @@
 
 #include "child/child.h"
 
-const char *const conn_state_names[CONN_NSTATES] = {
-	[CONN_FREE] = "free",
-	[CONN_OPEN] = "open",
-	[CONN_FLUSHING] = "flushing",
-	[CONN_LINGERING] = "lingering",
-	[CONN_CLOSED] = "closed",
-};
-
 static const uint8_t conn_next[CONN_NSTATES] = {
 	[CONN_FREE] = BIT(CONN_OPEN),
 	[CONN_OPEN] = BIT(CONN_FLUSHING) | BIT(CONN_CLOSED),
@@ -32,9 +24,6 @@ static void
 conn_set_state(struct tine_conn *c, enum conn_state to)
 {
 	assert(conn_next[c->state] & BIT(to));
-	log_debug("conn %u.%u: %s > %s", (unsigned)c->handle,
-	    (unsigned)(c->handle >> 32), conn_state_names[c->state],
-	    conn_state_names[to]);
 	c->state = (uint8_t)to;
 }
 
@@ -115,6 +104,7 @@ conn_close(struct tine_conn *c, enum tine_cause cause, int err)
 	conn_set_state(c, CONN_CLOSED);
 	forget(c);
 	call_close(c, cause, err);
+	trace_close(c, cause, err);
 	board_add(ch->board,
 	    (enum board_counter)((unsigned)BOARD_CLOSED + (unsigned)cause), 1);
 	if (cause == TINE_OVERFLOW)
@@ -311,6 +301,7 @@ conn_open(struct tine_child *s, int fd)
 	c->io.data = c;
 	conn_set_state(c, CONN_OPEN);
 	deadline_begin(c);
+	trace_open(c);
 	s->nconns++;
 	ch->nconns++;
 	board_add(ch->board, BOARD_ACCEPTED, 1);

@@ -71,6 +71,8 @@ struct tine_conn {
 	ev_io io; /* first; the only watcher */
 	struct tine_child *server;
 	uint64_t handle; /* generation << 32 | number */
+	double opened;   /* child_now() */
+	uint64_t bytes_in, bytes_out;
 	struct deadline phase, life;
 	STAILQ_ENTRY(tine_conn) dirty; /* to be settled before the loop waits */
 	SLIST_ENTRY(tine_conn) dead;   /* to be freed; then: free to be used */
@@ -132,7 +134,6 @@ bool call_quiesce(struct tine_conn *);
 void call_close(struct tine_conn *, enum tine_cause, int err);
 
 /* ---- conn.c ---- */
-extern const char *const conn_state_names[CONN_NSTATES];
 /* Serve fd, which is owned from here on, also on failure. */
 void conn_open(struct tine_child *, int fd);
 /* The one way out; harmless twice. err is an errno value or 0. */
@@ -154,6 +155,12 @@ void conn_call(struct tine_conn *, enum board_callback,
 bool conn_may_read(const struct tine_conn *);
 /* The cause that an error of send or recv means. */
 enum tine_cause conn_cause_of(int err);
+
+/* ---- trace.c ---- */
+/* It is there: say so at the level debug. */
+void trace_open(struct tine_conn *);
+/* It is closed: how, and what it was. */
+void trace_close(const struct tine_conn *, enum tine_cause, int err);
 
 /* ---- input.c ---- */
 /* Read and deliver, at most budget.bytes. */

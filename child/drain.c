@@ -85,7 +85,8 @@ drain_begin(struct child *ch, double seconds, enum ctl_reason reason)
 		return;
 	ch->drain.reason = reason;
 	if (is_first) {
-		log_info("draining, connections open: %llu: %s",
+		log_write(ch->nconns > 0 ? LOG_INFO : LOG_DEBUG,
+		    "draining, connections open: %llu: %s",
 		    (unsigned long long)ch->nconns, ctl_reason_names[reason]);
 		child_set_state(ch, CHILD_DRAINING);
 		accept_update(ch);

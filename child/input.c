@@ -96,6 +96,7 @@ deliver(struct tine_conn *c, const char *bytes, size_t len)
 	struct child *ch = c->server->child;
 
 	board_add(ch->board, BOARD_BYTES_IN, len);
+	c->bytes_in += len;
 	c->has_received = true;
 	c->has_read = true;
 	if (input_bytes(c) > 0) {

@@ -244,11 +244,12 @@ hint_names(const struct tine_handler *h, const char *given, struct err *err)
 }
 
 /* Everything that is given must be declared. */
-static int
+static void
 check_known(const struct tine_handler *h, const struct conf_server *server,
-    struct err *err)
+    option_complain *complain, void *arg)
 {
 	char shown[128];
+	struct err err;
 	size_t i;
 
 	for (i = 0; i < server->noptions; i++) {
@@ -256,12 +257,12 @@ check_known(const struct tine_handler *h, const struct conf_server *server,
 
 		if (find(h, key) != NULL)
 			continue;
-		(void)err_set(err, EXIT_BAD_CONFIG,
+		(void)err_set(&err, EXIT_BAD_CONFIG,
 		    "handler %s: unknown option %s", h->name,
 		    log_escape(shown, sizeof(shown), key, strlen(key)));
-		return hint_names(h, key, err);
+		(void)hint_names(h, key, &err);
+		complain(arg, key, &err);
 	}
-	return 0;
 }
 
 static const char *
@@ -275,37 +276,75 @@ given(const struct conf_server *server, const struct tine_option *o)
 	return o->value;
 }
 
-int
-option_parse(struct option_value **values, const struct tine_handler *h,
-    const struct conf *conf, const struct conf_server *server, struct err *err)
+static int
+parse_one(struct parse *p, const char *handler, struct err *err)
+{
+	const struct tine_option *o = p->option;
+
+	if ((size_t)o->type < nitems(types))
+		return p->text == NULL ? 0 : take(p, handler, err);
+	(void)err_set(err, EXIT_BAD_CONFIG,
+	    "handler %s: option %s has type %d, which this server does not "
+	    "know",
+	    handler, o->name, (int)o->type);
+	return err_hint(err, "rebuild the handler");
+}
+
+void
+option_check(struct option_value **values, const struct tine_handler *h,
+    const struct conf *conf, const struct conf_server *server,
+    option_complain *complain, void *arg)
 {
 	size_t n = count(h->options), i;
+	struct err err;
 
 	*values = NULL;
-	if (check_known(h, server, err) == -1)
-		return -1;
+	check_known(h, server, complain, arg);
 	if (n == 0)
-		return 0;
+		return;
 	*values = calloc(n, sizeof(**values));
-	if (*values == NULL)
-		return err_sys(err, "memory for options");
+	if (*values == NULL) {
+		(void)err_sys(&err, "memory for options");
+		complain(arg, "", &err);
+		return;
+	}
 	for (i = 0; i < n; i++) {
 		const struct tine_option *o = &h->options[i];
 		struct parse p = { conf, o, given(server, o), &(*values)[i] };
 
-		if ((size_t)o->type >= nitems(types)) {
-			(void)err_set(err, EXIT_BAD_CONFIG,
-			    "handler %s: option %s has type %d, which this "
-			    "server does not know",
-			    h->name, o->name, (int)o->type);
-			(void)err_hint(err, "rebuild the handler");
-		} else if (p.text == NULL || take(&p, h->name, err) == 0) {
-			continue;
-		}
-		option_free(values, h);
-		return -1;
+		if (parse_one(&p, h->name, &err) == -1)
+			complain(arg, o->name, &err);
 	}
-	return 0;
+}
+
+/* The first of the complaints. */
+struct first {
+	bool is_set;
+	struct err *err;
+};
+
+static void
+keep_first(void *arg, const char *option, const struct err *err)
+{
+	struct first *first = arg;
+
+	(void)option;
+	if (!first->is_set)
+		*first->err = *err;
+	first->is_set = true;
+}
+
+int
+option_parse(struct option_value **values, const struct tine_handler *h,
+    const struct conf *conf, const struct conf_server *server, struct err *err)
+{
+	struct first first = { false, err };
+
+	option_check(values, h, conf, server, keep_first, &first);
+	if (!first.is_set)
+		return 0;
+	option_free(values, h);
+	return -1;
 }
 
 void

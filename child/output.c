@@ -130,6 +130,7 @@ sent(struct tine_conn *c, size_t n)
 {
 	c->output.bytes -= n;
 	c->has_sent = true;
+	c->bytes_out += n;
 	board_add(c->server->child->board, BOARD_BYTES_OUT, n);
 }
 

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "child/child.h"
@@ -58,8 +59,8 @@ change_ids(uid_t uid, gid_t gid, struct err *err)
 	uid_t ruid, euid, suid;
 	gid_t rgid, egid, sgid;
 
-	if (setgroups(1, &gid) == -1)
-		return err_sys(err, "setgroups to %ld", (long)gid);
+	if (setgroups(0, NULL) == -1)
+		return err_sys(err, "setgroups to none");
 	if (setresgid(gid, gid, gid) == -1)
 		return err_sys(err, "setresgid to %ld", (long)gid);
 	if (setresuid(uid, uid, uid) == -1)
@@ -68,7 +69,7 @@ change_ids(uid_t uid, gid_t gid, struct err *err)
 	    getresgid(&rgid, &egid, &sgid) == -1)
 		return err_sys(err, "read the ids back");
 	if (ruid != uid || euid != uid || suid != uid || rgid != gid ||
-	    egid != gid || sgid != gid)
+	    egid != gid || sgid != gid || getgroups(0, NULL) != 0)
 		return err_set(err, EXIT_SYSTEM,
 		    "the change to user %ld, group %ld did not take place",
 		    (long)uid, (long)gid);
@@ -81,22 +82,43 @@ clear_capabilities(struct err *err)
 	struct __user_cap_header_struct head = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
+	struct __user_cap_data_struct left[2];
 	const struct __user_cap_data_struct none[2] = { { 0 } };
 
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0L, 0L, 0L) == -1)
 		return err_sys(err, "clear ambient capabilities");
 	if (syscall(SYS_capset, &head, none) == -1)
 		return err_sys(err, "clear capabilities");
+	if (syscall(SYS_capget, &head, left) == -1)
+		return err_sys(err, "read the capabilities back");
+	if (memcmp(left, none, sizeof(left)) != 0)
+		return err_set(err, EXIT_SYSTEM,
+		    "capabilities are left after they were given up");
 	return 0;
 }
 
+/* A user or a group that is root's because the operator said so has nothing to
+ * be tried back. */
 static int
-try_back(struct err *err)
+try_back(const struct conf *conf, struct err *err)
 {
-	if (setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0 ||
-	    setgroups(0, NULL) == 0)
+	if ((conf->uid != 0 && setresuid(0, 0, 0) == 0) ||
+	    (conf->gid != 0 && setresgid(0, 0, 0) == 0) ||
+	    setgroups(1, &conf->gid) == 0)
 		return err_set(err, EXIT_SYSTEM,
 		    "root could be regained after it was given up");
+	return 0;
+}
+
+/* No program that this process executes can give it more than it has. */
+static int
+forbid_new(struct err *err)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) == -1)
+		return err_sys(err, "no_new_privs");
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0L, 0L, 0L, 0L) != 1)
+		return err_set(err, EXIT_SYSTEM,
+		    "no_new_privs did not take place");
 	return 0;
 }
 
@@ -111,24 +133,9 @@ privs_drop(const struct conf *conf, struct err *err)
 		return -1;
 	if (clear_capabilities(err) == -1)
 		return -1;
-	if (changes && conf->uid != 0 && try_back(err) == -1)
+	if (changes && try_back(conf, err) == -1)
 		return -1;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) == -1)
-		return err_sys(err, "no_new_privs");
-	return 0;
-}
-
-void
-privs_limit_files(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
-		return;
-	files.rlim_cur = files.rlim_max;
-	/* The soft limit is a limit as well: max-connections follows it. */
-	if (setrlimit(RLIMIT_NOFILE, &files) == -1)
-		log_sys(LOG_WARN, "raise the limit of open files");
+	return forbid_new(err);
 }
 
 void
@@ -172,6 +179,14 @@ privs_leave_terminal(struct err *err)
 	if (fd > STDERR_FILENO)
 		closefd(&fd);
 	return 0;
+}
+
+/* The caller of a tine in the background does not wait for its children. */
+void
+privs_leave_stderr(void)
+{
+	if (dup2(STDIN_FILENO, STDERR_FILENO) == -1)
+		log_sys(LOG_WARN, "leave the stderr of the start");
 }
 
 /*

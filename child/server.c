@@ -16,7 +16,8 @@
 #define TICK_SECONDS_MAX 1e8
 /* What the offsets of kept input can hold. */
 #define INPUT_BYTES_MAX (UINT64_C(1) << 30)
-#define LOG_LINE_MAX 1024
+#define LOG_LINE_BYTES 1024
+#define LOG_LINES_PER_SEC 100
 
 /* Whatever was configured, the data path can rely on low <= high <= output
  * and on room for at least one byte. */
@@ -229,18 +230,24 @@ tine_log(const struct tine_conn *c, enum tine_level level, const char *fmt, ...)
 	};
 	enum log_level l =
 	    (size_t)level < nitems(levels) ? levels[level] : LOG_ERROR;
-	char line[LOG_LINE_MAX], shown[LOG_LINE_MAX + LOG_LINE_MAX / 2];
+	static struct log_limit limit = { .burst = LOG_LINES_PER_SEC };
+	char line[LOG_LINE_BYTES], shown[LOG_LINE_BYTES + LOG_LINE_BYTES / 2];
+	char more[64];
+	unsigned missed = 0;
 	va_list ap;
 
-	if (!log_wants(l))
+	/* Clients bring a handler to say this; who asks for debug wants all. */
+	if (!log_wants(l) ||
+	    (l < LOG_DEBUG && !log_limit_pass(&limit, &missed)))
 		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	(void)log_escape(shown, sizeof(shown), line, strlen(line));
+	(void)log_print_missed(missed, more, sizeof(more));
 	if (c == NULL)
-		log_write(l, "%s", shown);
+		log_write(l, "%s%s", shown, more);
 	else
-		log_write(l, "conn %u.%u: %s", (unsigned)c->handle,
-		    (unsigned)(c->handle >> 32), shown);
+		log_write(l, "conn %u.%u: %s%s", (unsigned)c->handle,
+		    (unsigned)(c->handle >> 32), shown, more);
 }

@@ -19,7 +19,7 @@
 #define KILL_AFTER_ORPHAN 2.0
 
 static const int ignored[] = { SIGPIPE, SIGINT, SIGQUIT, SIGHUP, SIGUSR1,
-	SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH };
+	SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGXFSZ };
 /* What a terminal sends to a server that has no master. */
 static const int single_stops[] = { SIGTERM, SIGINT, SIGQUIT };
 

@@ -64,7 +64,7 @@ client_close(struct client *cl)
 	client_unwatch(cl);
 	control_on_leave(cl->control, cl);
 	closefd(&cl->fd);
-	free(cl->command.body);
+	command_fini(&cl->command);
 	free(cl->answer);
 	free(cl);
 }
@@ -94,14 +94,12 @@ static void
 client_make_answer(struct client *cl, enum command_result result)
 {
 	const struct command *cmd = &cl->command;
+	bool has_failed = result == COMMAND_FAILED;
 	int n;
 
-	if (result == COMMAND_FAILED)
-		n = asprintf(&cl->answer, "fail %s\n", cmd->reason);
-	else if (cmd->body != NULL)
-		n = asprintf(&cl->answer, "ok\n%s\n", cmd->body);
-	else
-		n = asprintf(&cl->answer, "ok\n");
+	n = asprintf(&cl->answer, "%s%s\n%s%s", has_failed ? "fail " : "ok",
+	    has_failed ? cmd->reason : "", cmd->body != NULL ? cmd->body : "",
+	    cmd->body != NULL ? "\n" : "");
 	if (n == -1) {
 		cl->answer = NULL;
 		n = 0;
@@ -130,7 +128,7 @@ client_run(struct client *cl)
 	enum command_after after = cl->command.after;
 
 	if (result == COMMAND_WAITS) {
-		client_set_state(cl, CLIENT_WAITING, m->conf->start_timeout);
+		client_set_state(cl, CLIENT_WAITING, cl->command.patience);
 		return;
 	}
 	client_answer(cl, result);

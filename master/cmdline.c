@@ -16,7 +16,9 @@
 
 #include <ev.h>
 #include <jansson.h>
+#include <yaml.h>
 
+#include "master/words.h"
 #include "shared/directive.h"
 #include "shared/value.h"
 
@@ -33,10 +35,7 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
-#define DEFAULT_URL "tcp://127.0.0.1:8080"
-#define DEFAULT_HANDLER "http"
-/* Longer than the name of any handler's option. */
-#define KEY_LETTERS 64
+#define COLUMNS 78
 
 struct option_row {
 	char letter;      /* 0: none */
@@ -45,13 +44,27 @@ struct option_row {
 	const char *help;
 	const char *key; /* of the directive that the argument is for */
 	enum cmdline_action action;
+	int (*take)(const struct option_row *, const char *value,
+	    struct words *, struct conf *, struct err *); /* or NULL */
 	bool is_repeatable;
 	bool is_built;
 };
 
+static int take_listen(const struct option_row *, const char *, struct words *,
+    struct conf *, struct err *);
+static int take_file(const struct option_row *, const char *, struct words *,
+    struct conf *, struct err *);
+static int take_setting(const struct option_row *, const char *, struct words *,
+    struct conf *, struct err *);
+static int take_daemon(const struct option_row *, const char *, struct words *,
+    struct conf *, struct err *);
+static int take_account(const struct option_row *, const char *, struct words *,
+    struct conf *, struct err *);
+
 /* clang-format off */
 static const struct option_row rows[] = {
 	{ 'l', "listen", "URL", .is_built = true, .is_repeatable = true,
+	    .take = take_listen,
 	    .help = "listen here; repeatable" },
 	{ 'n', "processes", "N", .is_built = true, .key = "processes",
 	    .help = "children: 1 to 1024, or auto for one per CPU" },
@@ -59,15 +72,17 @@ static const struct option_row rows[] = {
 	    .help = "auto, reuseport or shared" },
 	{ 'b', "balance", "HOW",
 	    .help = "how connections are spread" },
-	{ 'c', "config", "FILE", .is_repeatable = true,
-	    .help = "configuration file or folder" },
-	{ 'o', "option", "K=V", .is_repeatable = true,
-	    .help = "set one configuration key" },
-	{ 'd', "daemon",
+	{ 'c', "config", "FILE", .is_built = true, .is_repeatable = true,
+	    .take = take_file,
+	    .help = "configuration file or folder: tine.yaml(5)" },
+	{ 'o', "option", "K=V", .is_built = true, .is_repeatable = true,
+	    .take = take_setting,
+	    .help = "set one key of tine.yaml(5); wins over files" },
+	{ 'd', "daemon", .is_built = true, .take = take_daemon,
 	    .help = "run in the background" },
-	{ 'p', "pid-file", "FILE",
+	{ 'p', "pid-file", "FILE", .is_built = true, .key = "pid-file",
 	    .help = "write the master's pid there" },
-	{ 'u', "user", "USER[:GROUP]",
+	{ 'u', "user", "USER[:GROUP]", .is_built = true, .take = take_account,
 	    .help = "account that children run as" },
 	{ 'C', "control", "PATH", .is_built = true, .key = "control",
 	    .help = "control socket, or none" },
@@ -79,7 +94,7 @@ static const struct option_row rows[] = {
 	    .help = "error, warn, info or debug" },
 	{ 't', "test", .is_built = true, .action = CMDLINE_TEST,
 	    .help = "check the configuration, handlers too, and exit" },
-	{ 'T', "dump",
+	{ 'T', "dump", .is_built = true, .action = CMDLINE_DUMP,
 	    .help = "print the effective configuration" },
 	{ 'H', "handlers", .is_built = true, .action = CMDLINE_LIST,
 	    .help = "list the handlers and their options" },
@@ -96,16 +111,6 @@ static const struct option_row rows[] = {
 
 /* What getopt_long() returns for a row without a letter. */
 #define FIRST_VALUE 256
-
-/* What argv says; all point into it. */
-struct words {
-	unsigned seen; /* rows that were given, as bits */
-	const char **listens;
-	size_t nlistens;
-	const char *handler;
-	const char **options; /* KEY=VALUE */
-	size_t noptions;
-};
 
 /* ---- names of options ---- */
 
@@ -182,8 +187,8 @@ check_built(const struct option_row *r, const char *value, struct err *err)
 }
 
 static int
-set_value(const struct option_row *r, const char *value, struct conf *conf,
-    struct err *err)
+set_value(const struct option_row *r, const char *key, const char *value,
+    struct conf *conf, struct err *err)
 {
 	const struct directive *d;
 	const char *near;
@@ -191,11 +196,94 @@ set_value(const struct option_row *r, const char *value, struct conf *conf,
 
 	if (check_built(r, value, err) == -1)
 		return -1;
-	d = directive_find(DIRECTIVE_CONF, r->key, &near);
+	(void)name_of(r, name, sizeof(name));
+	d = directive_find(DIRECTIVE_CONF, key, &near);
 	assert(d != NULL);
 	if (directive_set(d, conf, value, err) == -1)
-		return err_prefix(err, "%s", name_of(r, name, sizeof(name)));
+		return err_prefix(err, "%s", name);
+	return conf_add_setting(conf, name, key, value, err);
+}
+
+static int
+take_listen(const struct option_row *r, const char *value, struct words *w,
+    struct conf *conf, struct err *err)
+{
+	(void)r;
+	(void)conf;
+	(void)err;
+	w->listens[w->nlistens++] = value;
 	return 0;
+}
+
+static int
+take_file(const struct option_row *r, const char *value, struct words *w,
+    struct conf *conf, struct err *err)
+{
+	char name[NAME_LETTERS];
+
+	(void)w;
+	if (value[0] != '\0')
+		return conf_add_file(conf, value, err);
+	err_set(err, EXIT_BAD_CONFIG, "%s: the value is empty",
+	    name_of(r, name, sizeof(name)));
+	return err_hint(err, "a file, or a folder with *.yaml in it");
+}
+
+/* The checker looks at key and value, together with what the files say. */
+static int
+take_setting(const struct option_row *r, const char *value, struct words *w,
+    struct conf *conf, struct err *err)
+{
+	size_t letters = strcspn(value, "=");
+	char name[NAME_LETTERS], *said = NULL, *key;
+	int rc = -1;
+
+	(void)w;
+	if (value[letters] == '\0' || letters == 0) {
+		err_set(err, EXIT_BAD_USAGE, "%s: \"%s\" is not KEY=VALUE",
+		    name_of(r, name, sizeof(name)), value);
+		return err_hint(err, "-o processes=4");
+	}
+	key = strdup(value);
+	if (key == NULL || asprintf(&said, "-o %s", value) == -1) {
+		err_sys(err, "-o %s", value);
+	} else {
+		key[letters] = '\0';
+		rc = conf_add_setting(conf, said, key, key + letters + 1, err);
+	}
+	free(said);
+	free(key);
+	return rc;
+}
+
+static int
+take_daemon(const struct option_row *r, const char *value, struct words *w,
+    struct conf *conf, struct err *err)
+{
+	(void)r;
+	(void)value;
+	(void)w;
+	(void)err;
+	conf->is_daemon = true;
+	return 0;
+}
+
+static int
+take_account(const struct option_row *r, const char *value, struct words *w,
+    struct conf *conf, struct err *err)
+{
+	size_t letters = strcspn(value, ":");
+	char *user = strndup(value, letters);
+	int rc;
+
+	(void)w;
+	if (user == NULL)
+		return err_sys(err, "user %s", value);
+	rc = set_value(r, "user", user, conf, err);
+	free(user);
+	return rc == 0 && value[letters] == ':'
+	    ? set_value(r, "group", value + letters + 1, conf, err)
+	    : rc;
 }
 
 /* The option that is answered at once, whatever else argv says. */
@@ -248,151 +336,11 @@ take_option(const struct option_row *r, const char *value, struct words *w,
 	if (check_given(r, w->seen, err) == -1)
 		return -1;
 	w->seen |= BIT(r - rows);
+	if (r->take != NULL)
+		return r->take(r, value, w, conf, err);
 	if (r->key != NULL)
-		return set_value(r, value, conf, err);
-	if (r->argument == NULL)
-		return set_action(r, action, err);
-	w->listens[w->nlistens++] = value;
-	return 0;
-}
-
-/* ---- words that are no options ---- */
-
-static int
-take_word(struct words *w, const char *word, struct err *err)
-{
-	const char *equals = strchr(word, '=');
-
-	if (w->handler == NULL) {
-		if (word[0] != '\0' &&
-		    (equals == NULL || strchr(word, '/') != NULL)) {
-			w->handler = word;
-			return 0;
-		}
-		err_set(err, EXIT_BAD_USAGE,
-		    "\"%s\" stands where the handler's name belongs", word);
-		return err_hint(err, "tine %s %s", DEFAULT_HANDLER, word);
-	}
-	if (equals == NULL || equals == word) {
-		err_set(err, EXIT_BAD_USAGE, "\"%s\" is not KEY=VALUE", word);
-		return err_hint(err,
-		    "options of handler %s follow it as KEY=VALUE; "
-		    "tine -H lists them",
-		    w->handler);
-	}
-	w->options[w->noptions++] = word;
-	return 0;
-}
-
-/* Two words set the same option: one of them would be lost. */
-static int
-check_is_new(const struct words *w, size_t index, size_t key_letters,
-    struct err *err)
-{
-	size_t i;
-
-	for (i = 0; i < index; i++)
-		if (strncmp(w->options[i], w->options[index],
-			key_letters + 1) == 0) {
-			err_set(err, EXIT_BAD_CONFIG,
-			    "option \"%.*s\" of handler %s is given twice",
-			    (int)key_letters, w->options[index], w->handler);
-			return err_hint(err, "give it once");
-		}
-	return 0;
-}
-
-/* ---- servers ---- */
-
-static int
-set_key(struct conf *conf, size_t server, const char *rest, const char *value,
-    struct err *err)
-{
-	char key[KEY_LETTERS + 64];
-
-	(void)snprintf(key, sizeof(key), "servers.%zu.%s", server, rest);
-	return conf_set(conf, key, value, err);
-}
-
-static int
-set_options(struct conf *conf, const struct words *w, struct err *err)
-{
-	char rest[KEY_LETTERS + 16];
-	size_t i, letters;
-
-	for (i = 0; i < w->noptions; i++) {
-		letters = strcspn(w->options[i], "=");
-		if (letters > KEY_LETTERS) {
-			err_set(err, EXIT_BAD_CONFIG,
-			    "an option's name of %zu letters is too long",
-			    letters);
-			return err_hint(err, "at most %d letters", KEY_LETTERS);
-		}
-		if (check_is_new(w, i, letters, err) == -1)
-			return -1;
-		(void)snprintf(rest, sizeof(rest), "options.%.*s", (int)letters,
-		    w->options[i]);
-		if (set_key(conf, 0, rest, w->options[i] + letters + 1, err) ==
-		    -1)
-			return -1;
-	}
-	return 0;
-}
-
-/* The server that HANDLER and its options describe: number 0. */
-static int
-add_main_server(struct conf *conf, const struct words *w, struct err *err)
-{
-	if (set_key(conf, 0, "handler",
-		w->handler != NULL ? w->handler : DEFAULT_HANDLER, err) == -1)
-		return -1;
-	if (w->nlistens == 0 &&
-	    set_key(conf, 0, "listen", DEFAULT_URL, err) == -1)
-		return -1;
-	return set_options(conf, w, err);
-}
-
-/* A URL with handler=NAME is a server of its own, without options. */
-static int
-add_listen(struct conf *conf, const char *text, struct err *err)
-{
-	size_t server = 0;
-	struct url u;
-
-	if (url_parse(&u, text, err) == -1)
-		return -1;
-	if (u.handler[0] != '\0') {
-		server = conf->nservers;
-		if (set_key(conf, server, "handler", u.handler, err) == -1)
-			return -1;
-	}
-	return set_key(conf, server, "listen", text, err);
-}
-
-static int
-add_servers(struct conf *conf, const struct words *w, struct err *err)
-{
-	size_t i, nplain = 0;
-	struct url u;
-
-	for (i = 0; i < w->nlistens; i++) {
-		if (url_parse(&u, w->listens[i], err) == -1)
-			return -1;
-		nplain += u.handler[0] == '\0';
-	}
-	if (w->nlistens == 0 || nplain > 0) {
-		if (add_main_server(conf, w, err) == -1)
-			return -1;
-	} else if (w->handler != NULL) {
-		err_set(err, EXIT_BAD_CONFIG, "handler %s has no listen URL",
-		    w->handler);
-		return err_hint(err,
-		    "every -l names its own by handler=; add one without");
-	}
-	for (i = 0; i < w->nlistens; i++)
-		if (add_listen(conf, w->listens[i], err) == -1)
-			return -1;
-	return 0;
+		return set_value(r, r->key, value, conf, err);
+	return set_action(r, action, err);
 }
 
 /* ---- argv ---- */
@@ -470,7 +418,7 @@ parse_argv(int argc, char **argv, struct words *w, struct conf *conf,
 		(void)snprintf(word, sizeof(word), "%.*s",
 		    (int)strcspn(given, "="), given);
 		if (got == 1)
-			rc = take_word(w, optarg, err);
+			rc = words_take(w, optarg, err);
 		else if (got == '?' || got == ':')
 			rc = refuse(got == ':', word, err);
 		else if ((r = find_row(got)) != NULL && is_cut_short(word, r))
@@ -480,7 +428,7 @@ parse_argv(int argc, char **argv, struct words *w, struct conf *conf,
 	}
 	/* What follows "--". */
 	for (; rc == 0 && !is_answer(*action) && optind < argc; optind++)
-		rc = take_word(w, argv[optind], err);
+		rc = words_take(w, argv[optind], err);
 	return rc;
 }
 
@@ -504,7 +452,7 @@ cmdline_parse(int argc, char **argv, struct conf *conf,
 	} else
 		rc = parse_argv(argc, argv, &w, conf, action, err);
 	if (rc == 0 && !is_answer(*action))
-		rc = add_servers(conf, &w, err);
+		rc = words_add_servers(&w, conf, err);
 	free(w.listens);
 	free(w.options);
 	return rc;
@@ -528,6 +476,27 @@ print_row(const struct option_row *r, FILE *f)
 	    r->is_built ? "" : " (not built yet)");
 }
 
+/* The keys of a scope, in lines of our width. */
+static void
+print_keys(enum directive_scope scope, const char *intro, FILE *f)
+{
+	size_t i, n, column = strlen(intro);
+	const struct directive *d = directive_table(scope, &n);
+
+	(void)fputs(intro, f);
+	for (i = 0; i < n; i++) {
+		if (d[i].is_derived)
+			continue;
+		if (column + 1 + strlen(d[i].key) > COLUMNS) {
+			(void)fputs("\n ", f);
+			column = 1;
+		}
+		(void)fprintf(f, " %s", d[i].key);
+		column += 1 + strlen(d[i].key);
+	}
+	(void)fputc('\n', f);
+}
+
 void
 cmdline_help(FILE *f)
 {
@@ -540,7 +509,7 @@ cmdline_help(FILE *f)
 	    "\n"
 	    "HANDLER is the name of a built-in one (tine -H lists them) or the "
 	    "path of a\n"
-	    "shared object, ./game.so; without it " DEFAULT_HANDLER
+	    "shared object, ./game.so; without it " WORDS_DEFAULT_HANDLER
 	    ". KEY=VALUE sets an option of it.\n"
 	    "\n",
 	    f);
@@ -550,15 +519,18 @@ cmdline_help(FILE *f)
 		    "URL is [tcp://|tcp4://|tcp6://][HOST]:PORT or "
 		    "unix://PATH, with ?key=value&...\n"
 		    "behind it; a bare port means every address. Without "
-		    "-l: " DEFAULT_URL ".\n"
+		    "-l: " WORDS_DEFAULT_URL ".\n"
 		    "\n"
 		    "  tine                              the welcome page\n"
 		    "  tine http root=.                  this folder\n"
 		    "  tine -l 8080 -n 4 http root=/srv  four children, every "
 		    "address\n"
 		    "  tine -l unix://echo.sock echo     echo on a unix "
-		    "socket\n",
+		    "socket\n"
+		    "\n",
 	    f);
+	print_keys(DIRECTIVE_CONF, "Keys for -c and -o, see tine.yaml(5):", f);
+	print_keys(DIRECTIVE_SERVER, "Keys of servers.N:", f);
 }
 
 void
@@ -574,7 +546,9 @@ cmdline_build(FILE *f)
 	(void)fprintf(f, "compiler: %s\n", COMPILER);
 	(void)fprintf(f, "flags: %s\n", CMDLINE_FLAGS);
 	(void)fprintf(f,
-	    "libraries: libev %d.%d, libbsd %s, jansson %s, glibc %s\n",
+	    "libraries: libev %d.%d, libbsd %s, libyaml %s, jansson %s, "
+	    "glibc %s\n",
 	    ev_version_major(), ev_version_minor(), CMDLINE_LIBBSD,
-	    jansson_version_str(), gnu_get_libc_version());
+	    yaml_get_version_string(), jansson_version_str(),
+	    gnu_get_libc_version());
 }

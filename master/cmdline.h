@@ -13,6 +13,7 @@
 enum cmdline_action {
 	CMDLINE_RUN,
 	CMDLINE_TEST,
+	CMDLINE_DUMP,
 	CMDLINE_VERSION,
 	CMDLINE_BUILD,
 	CMDLINE_HELP,
@@ -21,8 +22,11 @@ enum cmdline_action {
 };
 
 /*
- * Put what argv says into a conf that conf_init() made; nothing is resolved and
- * no handler is looked at. argv keeps its order: an upgrade uses it again.
+ * Put what argv says into a conf that conf_init() made; nothing is resolved, no
+ * file is opened and no handler is looked at. Options that are keys stand in
+ * conf->settings too, so that they win over the files that the checker reads;
+ * what -o says stands only there. argv keeps its order: an upgrade uses it
+ * again.
  * After CMDLINE_HELP, CMDLINE_VERSION and CMDLINE_BUILD the rest of argv was
  * not read. -1: err says what is wrong and how to mend it, code 64 for what
  * cannot be parsed or is not built yet, 78 for bad values.

@@ -16,11 +16,12 @@
 
 #define COMMAND_REASON_MAX 512
 
+struct checkrun;
 struct master;
 
 enum command_result {
 	COMMAND_DONE,   /* "ok", then the body if there is one */
-	COMMAND_FAILED, /* "fail", then the reason */
+	COMMAND_FAILED, /* "fail", then the reason, then the body */
 	COMMAND_WAITS,  /* look again with command_check() */
 };
 
@@ -35,14 +36,19 @@ enum command_after {
 /* One command from its line to its answer. */
 struct command {
 	struct master *master;
-	uid_t uid; /* who asked, for the log */
+	const struct command_verb *verb; /* once it is known */
+	uid_t uid;                       /* who asked, for the log */
 	pid_t pid;
 	char reason[COMMAND_REASON_MAX]; /* of a failure, printable */
-	char *body; /* malloc'ed, or NULL; the caller frees it */
+	char *body;                      /* malloc'ed, or NULL */
 	enum command_after after;
-	int place; /* kill: whose child, and which one it was */
+	double patience; /* seconds that it may wait */
+	int place;       /* kill, drain: whose child, and which one it was */
 	pid_t victim;
 	uint64_t victim_born_ns;
+	unsigned strikes;    /* drain: of the place, when it began */
+	uint32_t log_change; /* reopen, log-level: what all are to confirm */
+	struct checkrun *checkrun; /* check: under way, or NULL */
 };
 
 /* Run a line, which has no newline. */
@@ -51,6 +57,8 @@ enum command_result command_run(struct command *, const char *line);
 enum command_result command_check(struct command *);
 /* The patience of a command that waits is over: put why into the reason. */
 void command_give_up(struct command *);
+/* Its client is gone: what it began for it ends. */
+void command_fini(struct command *);
 /* Fill the reason; returns COMMAND_FAILED. */
 enum command_result command_fail(struct command *, const char *fmt, ...)
     PRINTF_LIKE(2, 3);

@@ -111,3 +111,21 @@ folder_check(const char *path, struct err *err)
 	cannot(err, "folder", folder);
 	return err_hint(err, "make it first, or name another path");
 }
+
+int
+folder_check_for_root(const char *path, struct err *err)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+
+	if (parent_of(path, folder, err) == -1)
+		return -1;
+	if (stat(folder, &st) == -1) {
+		cannot(err, "folder", folder);
+		return err_hint(err, "make it first, or name another path");
+	}
+	if (geteuid() != 0)
+		return 0;
+	/* Root's own links, such as /var/run, are as good as folders. */
+	return check_stat(folder, &st, err);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * folder.h: may a socket of ours live in this folder? Who can write a folder
+ * folder.h: may a socket or a file of ours live in this folder? Who can write a folder
  * can replace what is in it, and then speaks in our name.
  */
 #ifndef TINE_MASTER_FOLDER_H
@@ -19,5 +19,11 @@ int folder_make(const char *path, mode_t mode, struct err *);
  * with the reason, how to mend it and code 73 (77 when it cannot be seen).
  */
 int folder_check(const char *path, struct err *);
+/*
+ * Check the folder that holds a file which the master makes, seen through
+ * symbolic links: it must exist, and for root be root's and writable by others
+ * only if it is sticky. -1 as above.
+ */
+int folder_check_for_root(const char *path, struct err *);
 
 #endif

@@ -148,6 +148,22 @@ read_stat(long pid, char *name, size_t size, long *parent)
 	return 0;
 }
 
+char *
+holder_who(long pid, char *dst, size_t size)
+{
+	char name[64];
+	long parent;
+
+	/* 0: it lives in another pid namespace. */
+	if (pid <= 0)
+		(void)snprintf(dst, size, "another process");
+	else if (read_stat(pid, name, sizeof(name), &parent) == -1)
+		(void)snprintf(dst, size, "pid %ld", pid);
+	else
+		(void)snprintf(dst, size, "%s (pid %ld)", name, pid);
+	return dst;
+}
+
 /* Of processes that share a socket, the one whose parent is not among them:
  * the master of a prefork server. */
 static long

@@ -5,15 +5,17 @@
  * process, has read it and returned the effective configuration; --single,
  * which does not fork, is its own checker.
  */
-#include <sys/resource.h>
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "master/cmdline.h"
 #include "master/cpus.h"
+#include "master/daemon.h"
+#include "master/logs.h"
 #include "master/master.h"
+#include "master/pidfile.h"
+#include "shared/rlimit.h"
 #include "shared/title.h"
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
@@ -40,51 +42,83 @@ tidy_descriptors(void)
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 }
 
-/* As many as we may have: children inherit the limit, and the master holds
- * three for each child beside the sockets. */
-static void
-raise_limit(void)
+/* What the operator said, read and resolved by the checker. What is wrong is
+ * printed here, all of it. */
+static enum exit_code
+check(const struct conf *said, struct conf *effective)
 {
-	struct rlimit limit;
+	struct checkrun_result result;
+	int rc = checkrun_wait(said, &result);
+	enum exit_code code = EXIT_OK;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	conf_init(effective);
+	if (result.report != NULL)
+		(void)fputs(result.report, stderr);
+	if (rc == 0)
+		rc =
+		    conf_parse(effective, result.text, result.len, &result.err);
+	else if (result.report != NULL && result.report[0] != '\0')
+		code = result.err.code;
+	if (rc == -1 && code == EXIT_OK)
+		code = complain(&result.err);
+	if (rc == -1)
+		conf_free(effective);
+	effective->is_daemon = said->is_daemon;
+	if (effective->processes == 0)
+		effective->processes = cpus_count(CGROUP_ROOT);
+	checkrun_result_fini(&result);
+	return code;
 }
 
-/* What the operator said, read and resolved by the checker. */
-static int
-check(struct conf *said, struct conf *effective, struct err *err)
+/* Root below root is what the operator may want, but not by mistake. */
+static void
+warn_of_root(const struct conf *conf)
 {
-	size_t len;
-	char *text;
-	int rc;
+	if (conf->uid == 0)
+		log_warn("children run as root, and so does every mistake in "
+			 "a handler");
+	else if (conf->gid == 0)
+		log_warn("children run in root's group");
+}
 
-	if (spawn_checker(said, &text, &len, err) == -1)
+/* All that needs root's rights or the folder we were started in. */
+static int
+prepare(struct conf *conf, int *log_fd, int *pid_fd, struct err *err)
+{
+	*log_fd = -1;
+	*pid_fd = -1;
+	if (rlimit_raise_files(conf, err) == -1)
 		return -1;
-	conf_init(effective);
-	rc = conf_parse(effective, text, len, err);
-	free(text);
-	return rc;
+	if (conf->is_daemon && daemon_leave_folder(conf, err) == -1)
+		return -1;
+	*log_fd = logs_start(conf, err);
+	if (*log_fd == -1)
+		return -1;
+	log_set_who("master");
+	if (conf->pid_file != NULL) {
+		*pid_fd = pidfile_open(conf->pid_file, err);
+		if (*pid_fd == -1)
+			return -1;
+	}
+	return 0;
 }
 
 static enum exit_code
-serve(const struct conf *conf)
+serve(struct conf *conf, const struct conf *said)
 {
-	enum log_sink sink;
 	enum exit_code code;
 	struct err err;
-	int fd;
+	int log_fd, pid_fd;
 
-	fd = log_open(conf->log_file, &sink, &err);
-	if (fd == -1)
-		return complain(&err);
-	log_start(fd, sink, conf->log_level);
-	log_set_who("master");
-	code = master_run(conf, fd);
-	if (fd != STDERR_FILENO)
-		closefd(&fd);
+	if (prepare(conf, &log_fd, &pid_fd, &err) == -1) {
+		code = complain(&err);
+		if (log_fd > STDERR_FILENO)
+			closefd(&log_fd);
+	} else {
+		warn_of_root(conf);
+		code = master_run(conf, said, log_fd);
+		pidfile_close(&pid_fd, conf->pid_file);
+	}
 	return code;
 }
 
@@ -104,25 +138,67 @@ list(const struct conf *conf)
 	child_main(&h);
 }
 
+static void
+print_good(const struct conf *said)
+{
+	size_t i;
+
+	(void)fputs("tine: ", stdout);
+	for (i = 0; i < said->nfiles; i++)
+		(void)printf("%s%s", said->files[i],
+		    i + 1 < said->nfiles ? ", " : ": ");
+	(void)puts("the configuration is good");
+}
+
 static enum exit_code
-run_conf(struct conf *said, enum cmdline_action action)
+run_checked(const struct conf *said, enum cmdline_action action)
 {
 	struct conf effective;
-	enum exit_code code = EXIT_OK;
-	struct err err;
+	enum exit_code code = check(said, &effective);
 
-	if (action == CMDLINE_SINGLE) {
-		(void)single_run(said, &err);
-		return complain(&err);
-	}
-	if (check(said, &effective, &err) == -1)
-		return complain(&err);
+	if (code != EXIT_OK)
+		return code;
 	if (action == CMDLINE_TEST)
-		(void)puts("tine: the configuration is good");
+		print_good(said);
+	else if (action == CMDLINE_DUMP)
+		code =
+		    conf_dump(&effective, stdout) == 0 ? EXIT_OK : EXIT_RUNTIME;
 	else
-		code = serve(&effective);
+		code = serve(&effective, said);
 	conf_free(&effective);
 	return code;
+}
+
+static enum exit_code
+run_in_background(const struct conf *said)
+{
+	enum exit_code code;
+	struct err err;
+
+	switch (daemon_fork(&code, &err)) {
+	case DAEMON_FAILED:
+		return complain(&err);
+	case DAEMON_CALLER:
+		return code;
+	case DAEMON_BACKGROUND:
+		break;
+	}
+	return run_checked(said, CMDLINE_RUN);
+}
+
+static enum exit_code
+run_single(struct conf *said)
+{
+	struct err err;
+
+	if (said->is_daemon) {
+		err_set(&err, EXIT_BAD_USAGE,
+		    "-X, --single and -d, --daemon exclude each other");
+		err_hint(&err, "give one of them");
+	} else {
+		(void)single_run(said, &err);
+	}
+	return complain(&err);
 }
 
 static enum exit_code
@@ -141,9 +217,13 @@ run(struct conf *conf, enum cmdline_action action)
 	case CMDLINE_LIST:
 		list(conf);
 	case CMDLINE_SINGLE:
+		return run_single(conf);
 	case CMDLINE_RUN:
+		return conf->is_daemon ? run_in_background(conf)
+				       : run_checked(conf, action);
 	case CMDLINE_TEST:
-		return run_conf(conf, action);
+	case CMDLINE_DUMP:
+		return run_checked(conf, action);
 	}
 	return EXIT_BAD_USAGE;
 }
@@ -159,14 +239,11 @@ main(int argc, char **argv, char **envp)
 	title_init(argc, argv, envp);
 	signals_prepare();
 	tidy_descriptors();
-	raise_limit();
 	srand48((long)(mono_ns() ^ (uint64_t)getpid()));
 	conf_init(&conf);
 	if (cmdline_parse(argc, argv, &conf, &action, &err) == -1) {
 		code = complain(&err);
 	} else {
-		if (conf.processes == 0)
-			conf.processes = cpus_count(CGROUP_ROOT);
 		code = run(&conf, action);
 	}
 	conf_free(&conf);

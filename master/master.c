@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "master/control.h"
+#include "master/daemon.h"
+#include "master/logs.h"
 #include "master/master.h"
 #include "shared/title.h"
 
@@ -97,8 +99,9 @@ print_ready(struct master *m)
 	(void)snprintf(line, sizeof(line), "ready: %d %s, %s, control %s", n,
 	    n == 1 ? "child" : "children", listeners,
 	    m->control != NULL ? m->control_path : "none");
-	(void)dprintf(STDERR_FILENO, "tine: %s\n", line);
-	if (m->log_fd != STDERR_FILENO)
+	if (!m->conf->is_daemon)
+		log_tell(LOG_INFO, "%s", line);
+	if (!log_is_stderr())
 		log_info("%s", line);
 }
 
@@ -124,6 +127,7 @@ set_running(struct master *m)
 	m->min_accepting = master_accepting(m);
 	update_title(m);
 	print_ready(m);
+	daemon_set_ready();
 }
 
 /* What generation 1's children said before they died, or how they died. */
@@ -278,12 +282,12 @@ master_stop(struct master *m, bool now)
 
 /* For the operator who looks at the terminal, and for the log. */
 static void
-print_err(const struct master *m, const struct err *err)
+print_err(const struct err *err)
 {
-	(void)dprintf(STDERR_FILENO, "tine: %s\n", err->text);
+	log_tell(LOG_ERROR, "%s", err->text);
 	if (err->hint[0] != '\0')
-		(void)dprintf(STDERR_FILENO, "tine: hint: %s\n", err->hint);
-	if (m->log_fd != STDERR_FILENO)
+		log_tell(LOG_ERROR, "hint: %s", err->hint);
+	if (!log_is_stderr())
 		log_error("%s", err->text);
 }
 
@@ -292,7 +296,7 @@ master_fail(struct master *m, const struct err *err)
 {
 	struct proc *p, *next;
 
-	print_err(m, err);
+	print_err(err);
 	m->exit_code = err->code;
 	if (m->state == MASTER_BIND) {
 		set_state(m, MASTER_EXIT);
@@ -377,6 +381,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 		mctl_tick(p);
 	rescue(m);
 	update_title(m);
+	log_retry();
 }
 
 /* ---- binding ---- */
@@ -500,10 +505,11 @@ master_init(struct master *m, const struct conf *conf, int log_fd)
 		.started_ns = mono_ns(),
 		.nplaces = conf->processes,
 		.fork_log = { .burst = 1 },
-		.sick_log = { .burst = 5 },
+		.gossip_log = { .burst = 20 },
 		.min_accepting = conf->processes,
 	};
 	TAILQ_INIT(&m->procs);
+	TAILQ_INIT(&m->checkruns);
 	m->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (m->loop == NULL)
 		return;
@@ -513,6 +519,7 @@ master_init(struct master *m, const struct conf *conf, int log_fd)
 	ev_timer_init(&m->tick_w, on_tick, 1, 1);
 	m->bind_w.data = m->force_w.data = m;
 	m->hush_w.data = m->tick_w.data = m;
+	logs_init(m);
 	signals_watch(m);
 }
 
@@ -526,20 +533,22 @@ master_fini(struct master *m)
 	free(m->places);
 	m->places = NULL;
 	signals_unwatch(m);
+	logs_fini(m);
 	ev_loop_destroy(m->loop);
 	m->loop = NULL;
 }
 
 enum exit_code
-master_run(const struct conf *conf, int log_fd)
+master_run(const struct conf *conf, const struct conf *said, int log_fd)
 {
 	struct master *m = &the_master;
 	struct err err;
 
 	master_init(m, conf, log_fd);
+	m->said = said;
 	if (m->loop == NULL) {
 		err_set(&err, EXIT_SYSTEM, "no event loop: epoll is missing");
-		print_err(m, &err);
+		print_err(&err);
 		return err.code;
 	}
 	set_state(m, MASTER_BIND);
@@ -549,6 +558,7 @@ master_run(const struct conf *conf, int log_fd)
 		if (m->state == MASTER_EXIT)
 			break;
 		place_fork_due(m);
+		checkrun_fork_due(m);
 		(void)ev_run(m->loop, EVRUN_ONCE);
 	}
 	log_end(m);

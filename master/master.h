@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "master/checkrun.h"
 #include "master/policy.h"
 #include "shared/addr.h"
 #include "shared/board.h"
@@ -84,6 +85,7 @@ struct proc {
 	unsigned owed;       /* BIT(type) of messages it could not be sent */
 	uint64_t blocked_ns; /* since when; 0: it can be told */
 	enum ctl_reason drain_reason;
+	uint32_t log_change; /* the last one of the log that it confirmed */
 	uint64_t born_ns;
 	uint64_t ready_ns; /* 0: never */
 	bool is_sick;      /* cannot accept for now: EMFILE and the like */
@@ -108,7 +110,9 @@ struct place {
 	bool is_due;            /* fork for it between this turn and the next */
 	bool wants_token;       /* its next fork is no plain replacement */
 	bool wants_successor;   /* the incumbent is to be replaced */
+	enum ctl_reason reason; /* why */
 	unsigned strikes;
+	char last_strike[256]; /* how its last child failed, or "" */
 	uint64_t restarts;
 	ev_timer retry_w;
 };
@@ -134,6 +138,8 @@ extern const char *const master_state_names[MASTER_NSTATES];
 struct master {
 	struct ev_loop *loop;
 	const struct conf *conf;
+	const struct conf *said; /* what conf was made of, for checks to come */
+	struct checkrun_list checkruns;
 	enum master_state state;
 	enum exit_code exit_code;
 	unsigned generation;
@@ -145,15 +151,16 @@ struct master {
 	struct proc_list procs; /* all that are not reaped */
 	int count[PROC_NSTATES];
 	struct board board;
-	int log_fd;
+	int log_fd;          /* what the log uses; children are born with it */
+	uint32_t log_change; /* number of the last one, see logs.h */
 	struct control *control; /* NULL: none */
 	char control_path[108];  /* "" : none */
 
 	/* for policy and status */
 	struct policy_bucket bucket;
 	struct policy_rate at_once;
-	struct log_limit fork_log, sick_log;
-	uint64_t totals[BOARD_NCOUNTERS]; /* of children that are gone */
+	struct log_limit fork_log, gossip_log; /* gossip: what children say */
+	uint64_t totals[BOARD_NCOUNTERS];      /* of children that are gone */
 	uint64_t crashes;
 	bool is_changed;   /* master_on_change() was called */
 	int stillborn;     /* deaths in a row while no child was ever READY */
@@ -173,13 +180,15 @@ struct master {
 	ev_timer force_w; /* STOPPING: the patience has an end */
 	ev_timer hush_w;  /* STOPPING: the listeners close */
 	ev_timer tick_w;  /* each second */
+	ev_timer logs_w;  /* patience with children after a change of the log */
 };
 
 /* ---- master.c ---- */
 
-/* Serve conf until told to stop; returns the exit code. log_fd is what
- * log_start() uses. */
-enum exit_code master_run(const struct conf *, int log_fd);
+/* Serve conf until told to stop; returns the exit code. said is what the
+ * command line says. log_fd is logs_start()'s and is closed in the end. */
+enum exit_code master_run(const struct conf *, const struct conf *said,
+    int log_fd);
 /* In a forked child: let go of the loop, so that the child can make its own.
  * The watchers are stopped first: a signal watcher of a destroyed loop would
  * abort the child's. */
@@ -210,7 +219,7 @@ void signals_unwatch(struct master *);
 
 /* --single: open the listeners and become the only child. Returns only when
  * that failed, with the reason in err. */
-int single_run(struct conf *, struct err *);
+int single_run(const struct conf *said, struct err *);
 
 /* ---- listener.c: addresses ---- */
 
@@ -238,6 +247,9 @@ void unixpath_remove(const char *path, dev_t, ino_t);
 /* Add to err who listens on addr, as a hint. Reads /proc; only before the
  * master serves. */
 void holder_name(const struct addr *, struct err *);
+/* "tine (pid 12)", or what else can be said of a process. Returns dst. */
+char *holder_who(long pid, char *dst, size_t size);
+#define HOLDER_WHO_MAX 96
 
 /* ---- slot.c: who polls what ---- */
 
@@ -257,9 +269,11 @@ void place_on_death(struct place *, struct proc *);
 /* A child of this place is READY: the one it replaces may drain. */
 void place_on_ready(struct place *, struct proc *);
 /* Replace the incumbent, make before break. False: already under way. */
-bool place_recycle(struct place *);
+bool place_recycle(struct place *, enum ctl_reason);
 /* Nobody serves: fork for this place whatever its strikes. */
 void place_rescue(struct place *);
+/* No successor came to life: the incumbent stays. */
+void place_keep(struct place *);
 /* No more forks. */
 void place_stop(struct place *);
 
@@ -288,10 +302,11 @@ void proc_on_reaped(struct proc *, int wait_status);
 
 /* Fork a child for this place. NULL with the reason in err. */
 struct proc *spawn_child(struct place *, struct err *);
-/* Fork the checker on what the operator said; *text (malloc'ed) becomes the
- * effective configuration. Waits at most 10 s: only before the master
- * serves. */
-int spawn_checker(const struct conf *, char **text, size_t *len, struct err *);
+/* Fork the checker on what the operator said; it writes into the file `result`,
+ * see child/check.c. The master is NULL before there is one. -1: the reason is
+ * in err. */
+pid_t spawn_checker(struct master *, const struct conf *said, int result,
+    struct err *);
 /* "exit code 3", "signal 9 (Killed)"; returns dst. */
 char *spawn_words(int wait_status, char *dst, size_t size);
 

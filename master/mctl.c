@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "master/logs.h"
 #include "master/master.h"
 
 #define MESSAGES_PER_TURN 16 /* so that no child can starve the master */
@@ -40,13 +41,28 @@ on_ready(struct proc *p, const struct ctl_msg *msg)
 	master_on_change(p->master);
 }
 
+/* A child that repeats itself does not fill the log. */
+static bool
+may_report(struct proc *p)
+{
+	char more[64];
+	unsigned missed;
+
+	if (!log_limit_pass(&p->master->gossip_log, &missed))
+		return false;
+	if (missed > 0)
+		log_warn("children said more than is shown here%s",
+		    log_print_missed(missed, more, sizeof(more)));
+	return true;
+}
+
 static void
 on_drained(struct proc *p, const struct ctl_msg *msg)
 {
 	uint32_t cut = MIN_OF(msg->body.drained.cut, 1U << 20);
 
 	p->master->cut += cut;
-	if (cut > 0)
+	if (cut > 0 && may_report(p))
 		log_warn("child %d (pid %ld): %u connections cut at the end of "
 			 "its drain",
 		    p->place->number, (long)p->pid, (unsigned)cut);
@@ -56,8 +72,7 @@ on_drained(struct proc *p, const struct ctl_msg *msg)
 static void
 on_logs_ok(struct proc *p, const struct ctl_msg *msg)
 {
-	(void)p;
-	(void)msg;
+	logs_on_ok(p, msg->body.logs_ok.change);
 }
 
 static void
@@ -72,9 +87,7 @@ set_sick(struct proc *p, bool is_sick)
 static void
 on_sick(struct proc *p, const struct ctl_msg *msg)
 {
-	unsigned missed;
-
-	if (!p->is_sick && log_limit_pass(&p->master->sick_log, &missed))
+	if (!p->is_sick && may_report(p))
 		log_warn("child %d (pid %ld): cannot accept: %s",
 		    p->place->number, (long)p->pid,
 		    strerror(msg->body.sick.code));
@@ -95,7 +108,7 @@ on_recycle(struct proc *p, const struct ctl_msg *msg)
 
 	if (p->state != PROC_READY || p->master->state == MASTER_STOPPING)
 		return; /* DRAIN is under way */
-	if (p == p->place->incumbent && place_recycle(p->place))
+	if (p == p->place->incumbent && place_recycle(p->place, CTL_RECYCLED))
 		log_info("child %d (pid %ld): asks to be replaced: %s",
 		    p->place->number, (long)p->pid, ctl_reason_names[why]);
 	/* However long its successor takes: it is to go on until DRAIN. */

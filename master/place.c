@@ -4,6 +4,7 @@
  * fork may be tried. Asks policy.c; forks through spawn.c between turns of the
  * loop only, never inside a callback.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "master/master.h"
@@ -127,6 +128,18 @@ place_fork_due(struct master *m)
 	}
 }
 
+/* For whoever waits for a child of this place. */
+static void
+note_strike(struct place *pl, const struct proc *p)
+{
+	char words[64];
+
+	(void)snprintf(pl->last_strike, sizeof(pl->last_strike), "%.255s",
+	    p->last_words[0] != '\0'
+		? p->last_words
+		: spawn_words(p->wait_status, words, sizeof(words)));
+}
+
 /* Its child is gone by itself: now, or after a while? */
 static void
 refill(struct place *pl, const struct proc *p)
@@ -148,6 +161,7 @@ refill(struct place *pl, const struct proc *p)
 	}
 	pl->wants_token = true;
 	pl->strikes++;
+	note_strike(pl, p);
 	retry_in(pl, policy_backoff(pl->strikes, drand48()));
 }
 
@@ -190,17 +204,18 @@ place_on_ready(struct place *pl, struct proc *p)
 	pl->successor = NULL;
 	pl->wants_successor = false;
 	if (old->state == PROC_READY)
-		proc_drain(old, CTL_RECYCLED);
+		proc_drain(old, pl->reason);
 	else
 		proc_end(old);
 }
 
 bool
-place_recycle(struct place *pl)
+place_recycle(struct place *pl, enum ctl_reason reason)
 {
 	if (pl->wants_successor || pl->incumbent == NULL)
 		return false;
 	pl->wants_successor = true;
+	pl->reason = reason;
 	pl->restarts++;
 	/* A child that asks too often must not make the master fork for
 	 * ever. */
@@ -212,4 +227,20 @@ void
 place_rescue(struct place *pl)
 {
 	fork_now(pl, false);
+}
+
+void
+place_keep(struct place *pl)
+{
+	struct proc *p = pl->successor;
+
+	if (!pl->wants_successor)
+		return;
+	ev_timer_stop(pl->master->loop, &pl->retry_w);
+	pl->is_due = false;
+	pl->wants_successor = false;
+	/* From here on it is nobody's: its end is no crash. */
+	pl->successor = NULL;
+	if (p != NULL)
+		proc_end(p);
 }

@@ -62,6 +62,7 @@ proc_new(struct place *place, pid_t pid, int pidfd, int ctl, int page)
 	p->ctl = ctl;
 	p->page = page;
 	p->generation = m->generation;
+	p->log_change = m->log_change;
 	p->born_ns = mono_ns();
 	m->count[PROC_STARTING]++;
 	TAILQ_INSERT_TAIL(&m->procs, p, entry);

@@ -6,12 +6,22 @@
  */
 #include <signal.h>
 
+#include "master/logs.h"
 #include "master/master.h"
 
 static void
 stop_on_signal(struct master *m)
 {
 	master_stop(m, false);
+}
+
+static void
+reopen_on_signal(struct master *m)
+{
+	struct err err;
+
+	/* Why it failed is in the log. */
+	(void)logs_reopen(m, &err);
 }
 
 /* What a signal of spec 4 does; a null function says what is not built. */
@@ -24,7 +34,7 @@ static const struct {
 	{ SIGINT, stop_on_signal, "INT" },
 	{ SIGQUIT, stop_on_signal, "QUIT" },
 	{ SIGHUP, NULL, "HUP: reload" },
-	{ SIGUSR1, NULL, "USR1: reopening logs" },
+	{ SIGUSR1, reopen_on_signal, "USR1" },
 	{ SIGUSR2, NULL, "USR2: upgrade" },
 	{ SIGTTIN, NULL, "TTIN: one child more" },
 	{ SIGTTOU, NULL, "TTOU: one child fewer" },

@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "master/logs.h"
 #include "master/master.h"
+#include "shared/conf_load.h"
+#include "shared/rlimit.h"
 
 #define BIND_TRIES 30
 #define BIND_RETRY_MS 100
@@ -34,18 +37,52 @@ open_listeners(struct master *m, struct err *err)
 	return -1;
 }
 
-static int
-prepare(struct master *m, struct conf *conf, struct err *err)
-{
-	enum log_sink sink;
+struct load {
+	struct origin_list origins;
+	struct report report;
+};
 
-	conf->processes = 1;
-	if (conf_resolve(conf, err) == -1)
+static void
+complain(void *arg, const char *key, const struct err *err)
+{
+	struct load *l = arg;
+
+	report_error(&l->report, origin_find(&l->origins, key), err);
+}
+
+/* Files too: there is no other process that could read them. */
+static int
+load(struct conf *conf, const struct conf *said, struct err *err)
+{
+	struct load l;
+	unsigned n;
+
+	origin_init(&l.origins);
+	if (report_open(&l.report, err) == -1)
 		return -1;
-	m->log_fd = log_open(conf->log_file, &sink, err);
+	conf_load(conf, said, NULL, NULL, &l.origins, &l.report);
+	conf_check(conf, complain, &l);
+	(void)conf_resolve_all(conf, complain, &l);
+	n = l.report.nerrors;
+	(void)fputs(report_text(&l.report), stderr);
+	if (n > 0)
+		err_set(err, l.report.first.code,
+		    "the configuration has %u error%s", n, n == 1 ? "" : "s");
+	report_close(&l.report);
+	origin_fini(&l.origins);
+	return n > 0 ? -1 : 0;
+}
+
+static int
+prepare(struct master *m, struct conf *conf, const struct conf *said,
+    struct err *err)
+{
+	if (load(conf, said, err) == -1 || rlimit_raise_files(conf, err) == -1)
+		return -1;
+	conf->processes = 1;
+	m->log_fd = logs_start(conf, err);
 	if (m->log_fd == -1)
 		return -1;
-	log_start(m->log_fd, sink, conf->log_level);
 	log_set_who("single");
 	m->conf = conf;
 	m->nplaces = 1;
@@ -53,13 +90,14 @@ prepare(struct master *m, struct conf *conf, struct err *err)
 }
 
 int
-single_run(struct conf *conf, struct err *err)
+single_run(const struct conf *said, struct err *err)
 {
+	static struct conf conf;
 	static struct heritage_slot *slots;
 	static char listeners[2048], ready[2304];
 	struct heritage h = {
 		.role = HERITAGE_SINGLE,
-		.conf = conf,
+		.conf = &conf,
 		.generation = 1,
 		.parent = getppid(),
 		.ctl = -1,
@@ -68,7 +106,7 @@ single_run(struct conf *conf, struct err *err)
 	};
 	sigset_t all;
 
-	if (prepare(&single, conf, err) == -1)
+	if (prepare(&single, &conf, said, err) == -1)
 		return -1;
 	slots = calloc(single.nlisteners, sizeof(*slots));
 	if (slots == NULL)

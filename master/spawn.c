@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * spawn.c: birth. The only file that forks: a child for a place, and the
- * checker. A forked process keeps the descriptors it needs and no other.
+ * spawn.c: birth. The only file that forks below the master: a child for
+ * a place, and the checker. A forked process keeps the descriptors it needs
+ * and no other.
  */
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "master/master.h"
-
-#define CHECK_PATIENCE_MS 10000
-#define CHECK_TEXT_MAX (1 << 20)
 
 char *
 spawn_words(int wait_status, char *dst, size_t size)
@@ -181,88 +175,14 @@ spawn_child(struct place *pl, struct err *err)
 	return p;
 }
 
-/* Wait for the checker; its exit status, or -1 when it was too slow. */
-static int
-await_checker(pid_t pid, int *status)
+pid_t
+spawn_checker(struct master *m, const struct conf *said, int result,
+    struct err *err)
 {
-	struct pollfd pfd = { .fd = open_pidfd(pid), .events = POLLIN };
-	int n;
-
-	do
-		n = poll(&pfd, 1, CHECK_PATIENCE_MS);
-	while (n == -1 && errno == EINTR);
-	closefd(&pfd.fd);
-	if (n != 1)
-		(void)kill(pid, SIGKILL);
-	while (waitpid(pid, status, 0) == -1 && errno == EINTR)
-		continue;
-	return n == 1 ? 0 : -1;
-}
-
-static char *
-read_result(int fd, size_t *len)
-{
-	struct stat st;
-	char *text;
-	ssize_t n;
-
-	if (fstat(fd, &st) == -1 || st.st_size > CHECK_TEXT_MAX)
-		return NULL;
-	text = calloc(1, (size_t)st.st_size + 1);
-	if (text == NULL)
-		return NULL;
-	n = pread(fd, text, (size_t)st.st_size, 0);
-	*len = n < 0 ? 0 : (size_t)n;
-	return text;
-}
-
-static enum exit_code
-known_code(int code)
-{
-	switch (code) {
-	case EXIT_BAD_USAGE:
-	case EXIT_UNAVAILABLE:
-	case EXIT_SYSTEM:
-	case EXIT_CANT_CREATE:
-	case EXIT_NO_PERMISSION:
-		return (enum exit_code)code;
-	default:
-		return EXIT_BAD_CONFIG;
-	}
-}
-
-/* The checker said no: its first line is what is wrong, its second the hint.
- * The text may come from a handler's code: it is escaped. */
-static void
-take_refusal(int status, const char *text, struct err *err)
-{
-	size_t line = strcspn(text, "\n");
-	const char *hint = text[line] == '\n' ? text + line + 1 : "";
-	char words[64];
-
-	if (WIFSIGNALED(status) || line == 0) {
-		(void)err_set(err, EXIT_BAD_CONFIG,
-		    "the check of the configuration ended: %s",
-		    spawn_words(status, words, sizeof(words)));
-		(void)err_hint(err,
-		    "a loaded handler's constructor may be to blame: try the "
-		    "command without it");
-		return;
-	}
-	err->code = known_code(WEXITSTATUS(status));
-	err->sys = 0;
-	(void)log_escape(err->text, sizeof(err->text), text, line);
-	(void)log_escape(err->hint, sizeof(err->hint), hint,
-	    strcspn(hint, "\n"));
-}
-
-static int
-run_checker(const struct conf *conf, int result, struct err *err)
-{
-	int keep[KEEP_FIXED], status;
+	int keep[KEEP_FIXED];
 	struct heritage h = {
 		.role = HERITAGE_CHECK,
-		.conf = conf,
+		.conf = said,
 		.parent = getpid(),
 		.ctl = result,
 		.page = -1,
@@ -271,46 +191,10 @@ run_checker(const struct conf *conf, int result, struct err *err)
 
 	if (pid == -1) {
 		err_sys(err, "fork to check the configuration");
-		return -1;
-	}
-	if (pid == 0)
+	} else if (pid == 0) {
+		if (m != NULL)
+			master_abandon(m);
 		become(&h, STDERR_FILENO, keep);
-	if (await_checker(pid, &status) == -1) {
-		err_set(err, EXIT_BAD_CONFIG,
-		    "the check of the configuration took longer than %d s",
-		    CHECK_PATIENCE_MS / 1000);
-		err_hint(err,
-		    "a host name may not resolve, or a loaded handler's "
-		    "constructor does not return");
-		return -1;
 	}
-	return status;
-}
-
-int
-spawn_checker(const struct conf *conf, char **text, size_t *len,
-    struct err *err)
-{
-	int result = memfd_create("tine-check", MFD_CLOEXEC);
-	int status;
-
-	*text = NULL;
-	*len = 0;
-	if (result == -1)
-		return err_sys(err, "memory for the check");
-	status = run_checker(conf, result, err);
-	if (status != -1)
-		*text = read_result(result, len);
-	closefd(&result);
-	if (status == -1)
-		return -1;
-	if (*text == NULL)
-		return err_set(err, EXIT_SYSTEM,
-		    "no memory for the result of the check");
-	if (status == 0 && *len > 0)
-		return 0;
-	take_refusal(status, *text, err);
-	free(*text);
-	*text = NULL;
-	return -1;
+	return pid;
 }

@@ -6,28 +6,21 @@
  */
 #include "master/status.h"
 
-#include <sys/socket.h>
-
-#include <linux/sock_diag.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "master/facts.h"
 #include "master/master.h"
 
-#define COUNT_MAX (1ULL << 53) /* what every JSON reader takes exactly */
 #define TEXT_MAX 4096
 #define REAL_DIGITS 12 /* 10 years in milliseconds */
 
 static json_int_t
 count(uint64_t n)
 {
-	return (json_int_t)MIN_OF(n, COUNT_MAX);
+	return (json_int_t)MIN_OF(n, FACTS_MAX);
 }
 
 /* Seconds, rounded to what is worth reading. */
@@ -53,46 +46,20 @@ text_json(const char *text)
 
 /* ---- listeners ---- */
 
-static uint64_t
-slot_queue(int fd)
-{
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
-		return 0;
-	return info.tcpi_unacked;
-}
-
-static uint64_t
-slot_overflows(int fd)
-{
-	uint32_t info[SK_MEMINFO_VARS] = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == -1)
-		return 0;
-	return info[SK_MEMINFO_DROPS];
-}
-
 static json_t *
 listener_json(const struct master *m, const struct listener *l)
 {
 	const char *handler = l->url.handler[0] != '\0'
 	    ? l->url.handler
 	    : m->conf->servers[l->server].handler;
-	uint64_t queue = 0, overflows = 0;
+	struct facts_listener f;
 	char url[URL_TEXT_MAX];
-	size_t i;
 
-	for (i = 0; l->url.scheme != URL_UNIX && i < l->nslots; i++) {
-		queue += slot_queue(l->slots[i].fd);
-		overflows += slot_overflows(l->slots[i].fd);
-	}
+	facts_of_listener(l, &f);
 	return json_pack("{s:o, s:o, s:I, s:I, s:I}", "url",
 	    text_json(url_print_short(&l->url, url, sizeof(url))), "handler",
-	    text_json(handler), "slots", count(l->nslots), "queue",
-	    count(queue), "overflows", count(overflows));
+	    text_json(handler), "slots", count(f.slots), "queue",
+	    count(f.queue), "overflows", count(f.overflows));
 }
 
 static json_t *
@@ -123,63 +90,24 @@ effective_accept(const struct master *m)
 
 /* ---- children ---- */
 
-/* Its pid cannot have a new owner: it is not reaped yet. */
-static uint64_t
-rss_bytes(int proc_fd, pid_t pid)
-{
-	char path[32], text[128];
-	char *resident;
-	ssize_t n;
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%ld/statm", (long)pid);
-	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	closefd(&fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	/* In pages: size resident shared ... */
-	resident = strchr(text, ' ');
-	return resident == NULL
-	    ? 0
-	    : strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static uint64_t
-open_connections(const struct master *m, const struct board_copy *copy)
-{
-	uint64_t most = m->conf->max_connections;
-
-	if (most == 0 || most > COUNT_MAX)
-		most = COUNT_MAX;
-	return MIN_OF(copy->gauges[BOARD_CONNECTIONS], most);
-}
-
 static json_t *
-child_json(const struct proc *p, uint64_t now, int proc_fd)
+child_json(const struct proc *p, int proc_fd)
 {
-	uint64_t age = now - p->born_ns, lag, busy;
-	struct board_copy copy;
+	struct facts_child f;
 
-	board_read(&p->master->board, p->page, &copy);
-	lag = MIN_OF(copy.gauges[BOARD_LOOP_LAG_NS], age);
-	busy = MIN_OF(copy.gauges[BOARD_BUSY_PPM], 1000000);
+	facts_of_child(p, proc_fd, &f);
 	return json_pack("{s:i, s:I, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I,"
 			 " s:f, s:f, s:I, s:I}",
 	    "place", p->place->number, "pid", (json_int_t)p->pid, "generation",
 	    (json_int_t)p->generation, "state", proc_state_names[p->state],
-	    "uptime_seconds", seconds(age, 1e3), "connections",
-	    count(open_connections(p->master, &copy)), "accepted",
-	    count(copy.counters[BOARD_ACCEPTED]), "requests",
-	    count(copy.counters[BOARD_REQUESTS]), "bytes_in",
-	    count(copy.counters[BOARD_BYTES_IN]), "bytes_out",
-	    count(copy.counters[BOARD_BYTES_OUT]), "loop_lag_seconds",
-	    seconds(lag, 1e6), "utilisation", round((double)busy / 1e3) / 1e3,
-	    "rss_bytes", count(rss_bytes(proc_fd, p->pid)), "restarts",
-	    count(p->place->restarts));
+	    "uptime_seconds", seconds(f.age_ns, 1e3), "connections",
+	    count(f.connections), "accepted", count(f.counters[BOARD_ACCEPTED]),
+	    "requests", count(f.counters[BOARD_REQUESTS]), "bytes_in",
+	    count(f.counters[BOARD_BYTES_IN]), "bytes_out",
+	    count(f.counters[BOARD_BYTES_OUT]), "loop_lag_seconds",
+	    seconds(f.lag_ns, 1e6), "utilisation",
+	    round((double)f.busy_ppm / 1e3) / 1e3, "rss_bytes",
+	    count(f.rss_bytes), "restarts", count(p->place->restarts));
 }
 
 static int
@@ -218,7 +146,6 @@ static json_t *
 children_json(const struct master *m)
 {
 	const struct proc **procs;
-	uint64_t now = mono_ns();
 	size_t i, n = 0;
 	json_t *array;
 	int proc_fd;
@@ -226,11 +153,11 @@ children_json(const struct master *m)
 	procs = living_procs(m, &n);
 	if (procs == NULL)
 		return NULL;
-	proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	proc_fd = facts_open_proc();
 	array = json_array();
 	for (i = 0; array != NULL && i < n; i++)
 		if (json_array_append_new(array,
-			child_json(procs[i], now, proc_fd)) == -1) {
+			child_json(procs[i], proc_fd)) == -1) {
 			json_decref(array);
 			array = NULL;
 		}
@@ -241,31 +168,18 @@ children_json(const struct master *m)
 
 /* ---- the whole ---- */
 
-/* A child that is dead but not reaped is not listed any more, and not folded
- * into the master's totals yet: it counts here, so that nothing goes back. */
 static json_t *
 totals_json(const struct master *m)
 {
-	uint64_t connections = 0, sums[BOARD_NCOUNTERS];
-	struct board_copy copy;
-	const struct proc *p;
-	size_t i;
+	struct facts_totals f;
 
-	for (i = 0; i < BOARD_NCOUNTERS; i++)
-		sums[i] = MIN_OF(m->totals[i], COUNT_MAX);
-	TAILQ_FOREACH(p, &m->procs, entry) {
-		board_read(&m->board, p->page, &copy);
-		for (i = 0; i < BOARD_NCOUNTERS; i++)
-			sums[i] = MIN_OF(sums[i] + copy.counters[i], COUNT_MAX);
-		if (p->state != PROC_DEAD)
-			connections += open_connections(m, &copy);
-	}
+	facts_of_all(m, &f);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "connections",
-	    count(connections), "accepted", count(sums[BOARD_ACCEPTED]),
-	    "requests", count(sums[BOARD_REQUESTS]), "bytes_in",
-	    count(sums[BOARD_BYTES_IN]), "bytes_out",
-	    count(sums[BOARD_BYTES_OUT]), "dropped",
-	    count(sums[BOARD_DROPPED]));
+	    count(f.connections), "accepted", count(f.counters[BOARD_ACCEPTED]),
+	    "requests", count(f.counters[BOARD_REQUESTS]), "bytes_in",
+	    count(f.counters[BOARD_BYTES_IN]), "bytes_out",
+	    count(f.counters[BOARD_BYTES_OUT]), "dropped",
+	    count(f.counters[BOARD_DROPPED]));
 }
 
 static json_t *

@@ -45,7 +45,13 @@ struct run {
 static int complain(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static int run_status(struct run *);
 static int run_stop(struct run *);
-static int run_kill(struct run *);
+static int run_on_place(struct run *);
+static int run_metrics(struct run *);
+static int run_check(struct run *);
+static int run_reopen(struct run *);
+static int run_log_level(struct run *);
+static int unknown(const char *what, const char *dashes, const char *text,
+    const char *const *names, size_t n);
 
 /* clang-format off */
 static const struct verb {
@@ -61,11 +67,20 @@ static const struct verb {
 	    "master, listeners, children, totals" },
 	{ "stop", "[--now]", "now", 0, false, run_stop,
 	    "end the server, gracefully or at once" },
-	{ "kill", "PLACE", NULL, 1, true, run_kill,
+	{ "drain", "PLACE", NULL, 1, true, run_on_place,
+	    "replace the child of a place, gently" },
+	{ "kill", "PLACE", NULL, 1, true, run_on_place,
 	    "replace the child of a place by SIGKILL" },
-	{ .name = "top" }, { .name = "check" }, { .name = "reload" },
-	{ .name = "upgrade" }, { .name = "scale" }, { .name = "drain" },
-	{ .name = "reopen" }, { .name = "metrics" }, { .name = "log-level" },
+	{ "metrics", "", NULL, 0, false, run_metrics,
+	    "the numbers, for Prometheus" },
+	{ "check", "", NULL, 0, true, run_check,
+	    "the configuration, as a reload would read it" },
+	{ "reopen", "", NULL, 0, true, run_reopen,
+	    "open the log anew, after its rotation" },
+	{ "log-level", "LEVEL", NULL, 1, true, run_log_level,
+	    "error, warn, info or debug, everywhere at once" },
+	{ .name = "top" }, { .name = "reload" },
+	{ .name = "upgrade" }, { .name = "scale" },
 };
 /* clang-format on */
 
@@ -150,7 +165,7 @@ dial_and_ask(struct run *r, const char *line)
 	return code == EXIT_OK ? ask(r, line) : code;
 }
 
-/* ---- stop, kill ---- */
+/* ---- stop, kill, drain ---- */
 
 static int
 await_end(const struct run *r, int pidfd)
@@ -195,22 +210,90 @@ run_stop(struct run *r)
 	return code;
 }
 
+/* kill and drain */
 static int
-run_kill(struct run *r)
+run_on_place(struct run *r)
 {
+	const char *name = r->verb->name;
 	char line[WIRE_LINE_MAX];
 	struct err err;
 	int64_t place;
 
 	if (value_int(r->args[0], 0, CONF_PROCESSES_MAX - 1, &place, &err) ==
 	    -1)
-		return complain(EXIT_BAD_USAGE, "kill: place %s: %s", err.text,
-		    err.hint);
-	(void)snprintf(line, sizeof(line), "kill %lld\n", (long long)place);
+		return complain(EXIT_BAD_USAGE, "%s: place %s: %s", name,
+		    err.text, err.hint);
+	(void)snprintf(line, sizeof(line), "%s %lld\n", name, (long long)place);
 	return dial_and_ask(r, line);
 }
 
-/* ---- status ---- */
+/* ---- reopen, log-level ---- */
+
+static int
+run_reopen(struct run *r)
+{
+	return dial_and_ask(r, "reopen\n");
+}
+
+static int
+run_log_level(struct run *r)
+{
+	char line[WIRE_LINE_MAX];
+	size_t i;
+
+	for (i = 0; i < LOG_NLEVELS; i++)
+		if (strcmp(r->args[0], log_level_names[i]) == 0)
+			break;
+	if (i == LOG_NLEVELS)
+		return unknown("level", "", r->args[0], log_level_names,
+		    LOG_NLEVELS);
+	(void)snprintf(line, sizeof(line), "log-level %s\n",
+	    log_level_names[i]);
+	return dial_and_ask(r, line);
+}
+
+/* ---- status, metrics, check ---- */
+
+/* Lines of the answer, safe for a terminal. */
+static void
+print_body(const struct run *r, FILE *out)
+{
+	const char *c;
+
+	for (c = r->wire.body; *c != '\0'; c++)
+		if (*c == '\n' || (*c >= ' ' && *c <= '~'))
+			(void)fputc(*c, out);
+}
+
+static int
+run_metrics(struct run *r)
+{
+	int code = dial_and_ask(r, "metrics\n");
+
+	if (code == EXIT_OK)
+		print_body(r, stdout);
+	return code;
+}
+
+static int
+run_check(struct run *r)
+{
+	enum wire_result result;
+	int code = dial(r);
+	struct err err;
+
+	if (code != EXIT_OK)
+		return code;
+	result = wire_ask(&r->wire, "check\n", &err);
+	print_body(r, stderr);
+	/* The lines have the reason too. */
+	if (result == WIRE_FAILED && r->wire.body[0] != '\0')
+		return EXIT_RUNTIME;
+	code = judge(r, result, &err);
+	if (code == EXIT_OK)
+		(void)puts("the configuration is good");
+	return code;
+}
 
 static int
 run_status(struct run *r)
@@ -242,7 +325,7 @@ usage(FILE *out)
 
 	(void)fprintf(out, "usage: tinectl [OPTION]... COMMAND\n\n");
 	for (i = 0; i < nitems(verbs) && verbs[i].run != NULL; i++)
-		(void)fprintf(out, "  %-7s %-11s %s\n", verbs[i].name,
+		(void)fprintf(out, "  %-9s %-11s %s\n", verbs[i].name,
 		    verbs[i].args, verbs[i].help);
 	(void)fprintf(out,
 	    "\n  -C, --control PATH   the server's control socket\n"

@@ -6,6 +6,8 @@
  */
 #include "master/tinectl_status.h"
 
+#include <sys/ioctl.h>
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,32 +33,33 @@ enum kind {
 struct field {
 	const char *title, *key;
 	enum kind kind;
+	int rank; /* see struct table_column */
 };
 
 /* clang-format off */
 static const struct field listener_fields[] = {
-	{ "LISTENER",  "url",              TEXT },
-	{ "HANDLER",   "handler",          TEXT },
-	{ "SLOTS",     "slots",            NUMBER },
-	{ "QUEUE",     "queue",            COUNT },
-	{ "OVERFLOWS", "overflows",        COUNT },
+	{ "LISTENER",  "url",              TEXT,   0 },
+	{ "HANDLER",   "handler",          TEXT,   1 },
+	{ "SLOTS",     "slots",            NUMBER, 2 },
+	{ "QUEUE",     "queue",            COUNT,  0 },
+	{ "OVERFLOWS", "overflows",        COUNT,  0 },
 };
 
 static const struct field child_fields[] = {
-	{ "PLACE",     "place",            TEXT },
-	{ "PID",       "pid",              NUMBER },
-	{ "GEN",       "generation",       NUMBER },
-	{ "STATE",     "state",            TEXT },
-	{ "UP",        "uptime_seconds",   AGE },
-	{ "CONNS",     "connections",      COUNT },
-	{ "ACCEPTED",  "accepted",         COUNT },
-	{ "REQS",      "requests",         COUNT },
-	{ "IN",        "bytes_in",         BYTES },
-	{ "OUT",       "bytes_out",        BYTES },
-	{ "LAG",       "loop_lag_seconds", LAG },
-	{ "BUSY",      "utilisation",      SHARE },
-	{ "RSS",       "rss_bytes",        BYTES },
-	{ "RESTARTS",  "restarts",         COUNT },
+	{ "PLACE",     "place",            TEXT,   0 },
+	{ "PID",       "pid",              NUMBER, 0 },
+	{ "GEN",       "generation",       NUMBER, 6 },
+	{ "STATE",     "state",            TEXT,   0 },
+	{ "UP",        "uptime_seconds",   AGE,    0 },
+	{ "CONNS",     "connections",      COUNT,  0 },
+	{ "ACCEPTED",  "accepted",         COUNT,  5 },
+	{ "REQS",      "requests",         COUNT,  0 },
+	{ "IN",        "bytes_in",         BYTES,  4 },
+	{ "OUT",       "bytes_out",        BYTES,  3 },
+	{ "LAG",       "loop_lag_seconds", LAG,    1 },
+	{ "BUSY",      "utilisation",      SHARE,  0 },
+	{ "RSS",       "rss_bytes",        BYTES,  2 },
+	{ "RESTARTS",  "restarts",         COUNT,  7 },
 };
 
 /* Values of an object with words around them: "pid 12, up 3s". */
@@ -145,7 +148,7 @@ print_facts(const json_t *object, const struct fact *facts, size_t n)
 static enum table_colour
 colour_of(const struct field *field, const char *text)
 {
-	if (strcmp(field->key, "state") != 0)
+	if (strcmp(field->key, "state") != 0 || text[0] == '\0')
 		return TABLE_PLAIN;
 	return strcmp(text, "ready") == 0 ? TABLE_GOOD : TABLE_BUSY;
 }
@@ -175,6 +178,15 @@ has_colour(void)
 	    term != NULL && strcmp(term, "dumb") != 0;
 }
 
+/* Columns of the terminal; 0: it is none, or does not say. */
+static size_t
+screen_width(void)
+{
+	struct winsize size = { 0 };
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 /* The array's objects as a table, and under them one more unless NULL. */
 static int
 print_list(const json_t *array, const struct field *fields, size_t n,
@@ -188,8 +200,10 @@ print_list(const json_t *array, const struct field *fields, size_t n,
 	for (i = 0; i < n; i++) {
 		columns[i].title = fields[i].title;
 		columns[i].is_left = fields[i].kind == TEXT;
+		columns[i].rank = fields[i].rank;
 	}
 	table_init(&t, columns, n);
+	t.width = screen_width();
 	for (i = 0; rc == 0 && i < json_array_size(array); i++)
 		rc = add_row(&t, fields, json_array_get(array, i));
 	if (rc == 0 && last != NULL)

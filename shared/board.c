@@ -26,6 +26,21 @@ const char *const board_callback_names[BOARD_NCALLBACKS] = {
 	[BOARD_IN_QUIESCE] = "quiesce",
 };
 
+const char *const board_cause_names[BOARD_NCAUSES] = {
+	"peer-eof",
+	"reset",
+	"local",
+	"idle",
+	"first-byte",
+	"read-timeout",
+	"write-timeout",
+	"lifetime",
+	"overflow",
+	"framing",
+	"drain",
+	"error",
+};
+
 int
 board_open(struct board *b, size_t npages, struct err *err)
 {

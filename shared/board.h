@@ -58,6 +58,8 @@ enum board_callback {
 };
 /* "no callback", "start", ... */
 extern const char *const board_callback_names[BOARD_NCALLBACKS];
+/* "peer-eof", "reset", ...: enum tine_cause */
+extern const char *const board_cause_names[BOARD_NCAUSES];
 
 /* One child's page. Written by the child only, with relaxed atomic stores. */
 struct board_page {

@@ -45,6 +45,31 @@ conf_init(struct conf *conf)
 	(void)rc;
 }
 
+static void
+free_setting(struct conf_setting *s)
+{
+	free(s->name);
+	free(s->key);
+	free(s->value);
+}
+
+static void
+free_said(struct conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < conf->nfiles; i++)
+		free(conf->files[i]);
+	for (i = 0; i < conf->nsettings; i++)
+		free_setting(&conf->settings[i]);
+	free(conf->files);
+	free(conf->settings);
+	conf->files = NULL;
+	conf->settings = NULL;
+	conf->nfiles = 0;
+	conf->nsettings = 0;
+}
+
 void
 conf_free(struct conf *conf)
 {
@@ -56,6 +81,49 @@ conf_free(struct conf *conf)
 	directive_fini(DIRECTIVE_CONF, conf);
 	conf->servers = NULL;
 	conf->nservers = 0;
+	free_said(conf);
+}
+
+/* ---- what only the command line says ---- */
+
+int
+conf_add_file(struct conf *conf, const char *path, struct err *err)
+{
+	char **grown =
+	    reallocarray(conf->files, conf->nfiles + 1, sizeof(*grown));
+
+	if (grown == NULL)
+		return err_sys(err, "configuration file %s", path);
+	conf->files = grown;
+	grown[conf->nfiles] = strdup(path);
+	if (grown[conf->nfiles] == NULL)
+		return err_sys(err, "configuration file %s", path);
+	conf->nfiles++;
+	return 0;
+}
+
+int
+conf_add_setting(struct conf *conf, const char *name, const char *key,
+    const char *value, struct err *err)
+{
+	struct conf_setting *grown =
+	    reallocarray(conf->settings, conf->nsettings + 1, sizeof(*grown));
+	struct conf_setting *s;
+
+	if (grown == NULL)
+		return err_sys(err, "%s %s", name, key);
+	conf->settings = grown;
+	s = &grown[conf->nsettings];
+	s->name = strdup(name);
+	s->key = strdup(key);
+	s->value = strdup(value);
+	if (s->name != NULL && s->key != NULL && s->value != NULL) {
+		conf->nsettings++;
+		return 0;
+	}
+	err_sys(err, "%s %s", name, key);
+	free_setting(s);
+	return -1;
 }
 
 /* ---- keys ---- */
@@ -179,6 +247,12 @@ get_server(struct conf *conf, size_t index, struct err *err)
 	}
 	conf->nservers++;
 	return s;
+}
+
+int
+conf_add_server(struct conf *conf, struct err *err)
+{
+	return get_server(conf, conf->nservers, err) == NULL ? -1 : 0;
 }
 
 static int
@@ -345,6 +419,46 @@ conf_parse(struct conf *conf, const char *text, size_t len, struct err *err)
 	}
 	free(copy);
 	return rc == 0 ? 0 : err_prefix(err, "configuration line %zu", number);
+}
+
+/* The servers of `from` behind those of conf, line by line, for a line that is
+ * refused is no reason to leave the others out. */
+static int
+append_lines(struct conf *conf, char *text, struct err *err)
+{
+	struct err other;
+	char *line;
+	int rc = 0;
+
+	while ((line = strsep(&text, "\n")) != NULL && *line != '\0')
+		if (parse_line(conf, line, rc == 0 ? err : &other) == -1)
+			rc = -1;
+	return rc;
+}
+
+int
+conf_append(struct conf *conf, const struct conf *from, struct err *err)
+{
+	char *text = NULL;
+	size_t len, i;
+	FILE *f = open_memstream(&text, &len);
+	int rc;
+
+	if (f == NULL)
+		return err_sys(err, "copy of the servers");
+	if (from->folder != NULL) {
+		(void)fputs("folder=", f);
+		directive_print_text(from->folder, f);
+		(void)fputc('\n', f);
+	}
+	for (i = 0; i < from->nservers; i++)
+		print_server(&from->servers[i], conf->nservers + i, f);
+	if (fclose(f) == EOF)
+		rc = err_sys(err, "copy of the servers");
+	else
+		rc = append_lines(conf, text, err);
+	free(text);
+	return rc;
 }
 
 char *

@@ -30,6 +30,25 @@ enum conf_accept {
 };
 extern const char *const conf_accept_names[CONF_ACCEPT_NMODES];
 
+enum conf_balance {
+	CONF_BALANCE_KERNEL,
+	CONF_BALANCE_ROUND_ROBIN,
+	CONF_BALANCE_LEAST_CONNECTIONS,
+	CONF_BALANCE_SOURCE_HASH,
+	CONF_BALANCE_RANDOM,
+	CONF_BALANCE_NHOWS
+};
+extern const char *const conf_balance_names[CONF_BALANCE_NHOWS];
+
+enum conf_overload {
+	CONF_OVERLOAD_WAIT,
+	CONF_OVERLOAD_CLOSE,
+	CONF_OVERLOAD_RESET,
+	CONF_OVERLOAD_REPLY,
+	CONF_OVERLOAD_NPOLICIES
+};
+extern const char *const conf_overload_names[CONF_OVERLOAD_NPOLICIES];
+
 /* One option given to a handler, checked by the child against its table. */
 struct conf_option {
 	char *key, *value;
@@ -42,6 +61,7 @@ struct conf_timeouts {
 
 struct conf_limits {
 	uint64_t connections; /* of this server in one child; 0: no limit */
+	uint64_t per_address; /* of one client's address; not built yet */
 	uint64_t read_cap;    /* bytes read in one event */
 	uint64_t input;       /* unconsumed bytes kept; then reading pauses */
 	uint64_t output_low, output_high, output;
@@ -64,21 +84,58 @@ struct conf_server {
 	struct conf_budget budget;
 };
 
+/* A key that the command line sets, and how it was written there:
+ * "-o processes=4" or "-n, --processes". */
+struct conf_setting {
+	char *name, *key, *value;
+};
+
 struct conf {
 	int processes; /* 0: auto, until cpus_count() filled it in */
 	enum conf_accept accept;
-	char *control;  /* path, "none", or NULL: the default path */
-	char *log_file; /* "stderr", "syslog" or a path */
+	enum conf_balance balance; /* not built yet */
+	char *user, *group;        /* as said, or NULL */
+	char *pid_file;            /* or NULL */
+	char *control;             /* path, "none", or NULL: the default path */
+	char *admin;               /* URL, or NULL; not built yet */
+	/* "stderr", "syslog" or a path. NULL until conf_resolve(): stderr, or
+	 * syslog in the background. */
+	char *log_file;
 	enum log_level log_level;
+	enum log_format log_format;
 	uid_t uid; /* children become this; CONF_NO_ID: they stay */
 	gid_t gid;
+	uint64_t rlimit_nofile; /* 0: as many as possible */
 	double start_timeout, drain_timeout, hang_timeout; /* seconds */
 	double suspect, prove, commit, orphan, drain_delay, keepalive_grace;
 	uint64_t max_connections; /* per child */
 	bool core_dumps;
+	/* Not built yet: read, checked and printed only. */
+	uint64_t max_old_generations;
+	struct {
+		uint64_t connections;
+		double age;
+		uint64_t memory;
+	} recycle;
+	char *cpu_affinity;
+	struct {
+		enum conf_overload policy;
+		uint64_t accept_rate;
+		double lag;
+	} overload;
+	struct {
+		uint64_t threads, queue;
+	} offload;
 	char *folder; /* relative paths mean this one */
 	struct conf_server *servers;
 	size_t nservers;
+
+	/* What only the command line says; not in the text form. */
+	bool is_daemon;
+	char **files; /* to be read, in this order */
+	size_t nfiles;
+	struct conf_setting *settings; /* win over the files */
+	size_t nsettings;
 };
 
 /* Every key at its default, no servers. */
@@ -90,14 +147,36 @@ void conf_free(struct conf *);
  * the reason (nearest known key as hint) in err, code 78.
  */
 int conf_set(struct conf *, const char *key, const char *value, struct err *);
+/* Begin the next server, with every key at its default. */
+int conf_add_server(struct conf *, struct err *);
+/* Add copies of another configuration's servers and its folder. -1 with the
+ * first that cannot be added in err; the others are. */
+int conf_append(struct conf *, const struct conf *, struct err *);
+/* What is wrong between keys, each told to complain() with the key that is to
+ * blame: listeners that are missing ("servers.0"), servers that are missing
+ * ("servers"), limits in the wrong order, modes that exclude each other. After
+ * all keys are set. */
+typedef void conf_complain(void *arg, const char *key, const struct err *);
+void conf_check(const struct conf *, conf_complain *, void *arg);
+/* Keys that are not at their default although nothing comes of them yet. */
+void conf_check_built(const struct conf *, conf_complain *, void *arg);
 /* Write all that conf_set() needs to make the same again, newlines and control
  * characters in values escaped. */
 int conf_print(const struct conf *, FILE *);
+/* Say on the command line: read this file; set this key. -1: no memory. */
+int conf_add_file(struct conf *, const char *path, struct err *);
+int conf_add_setting(struct conf *, const char *name, const char *key,
+    const char *value, struct err *);
 /* Read what conf_print wrote into a conf that conf_init() made. */
 int conf_parse(struct conf *, const char *text, size_t len, struct err *);
+/* Write it as YAML: every key, with nested maps, as tine.yaml(5) has them. */
+int conf_dump(const struct conf *, FILE *);
 /* Look names up: hosts, owners, and for root the account children run as, so
  * it comes before privileges are dropped. May block: the checker and -X only. */
 int conf_resolve(struct conf *, struct err *);
+/* As conf_resolve(), but every error is told. -1: the account is not known, so
+ * nothing may be run as it. */
+int conf_resolve_all(struct conf *, conf_complain *, void *arg);
 /* An absolute form of path, relative to conf->folder; malloc'ed, or NULL. */
 char *conf_path(const struct conf *, const char *path);
 

@@ -27,12 +27,13 @@ enum ctl_type {
 	CTL_DRAIN,   /* struct ctl_drain: stop accepting, finish, leave */
 	CTL_RESUME,  /* not draining any more */
 	CTL_STOP,    /* close everything and leave now */
-	CTL_LOGS,    /* descriptor of the log: use it from here on */
+	CTL_LOGS,    /* struct ctl_logs + descriptor: log there from here on */
+	CTL_LEVEL,   /* struct ctl_logs: the log's new level */
 	/* child to master */
 	CTL_PREPARED, /* initialised: may be started */
 	CTL_READY,    /* accepting */
 	CTL_DRAINED,  /* struct ctl_drained: leaving */
-	CTL_LOGS_OK,  /* the old log descriptor is closed */
+	CTL_LOGS_OK,  /* struct ctl_logs_ok: this change is in effect */
 	CTL_SICK,     /* struct ctl_errno: cannot accept for now */
 	CTL_WELL,     /* accepts again */
 	CTL_RECYCLE,  /* struct ctl_reason: please replace me */
@@ -88,6 +89,17 @@ struct ctl_why {
 	uint32_t reason; /* enum ctl_reason */
 };
 
+/* A change of the log. Changes are numbered, so that a child's answer to an
+ * earlier one is not taken for the answer to this one. */
+struct ctl_logs {
+	uint32_t change;
+	uint32_t value; /* enum log_sink, or enum log_level */
+};
+
+struct ctl_logs_ok {
+	uint32_t change; /* the last one made; what came before is too */
+};
+
 struct ctl_msg {
 	struct ctl_header head;
 	union {
@@ -96,6 +108,8 @@ struct ctl_msg {
 		struct ctl_drained drained;
 		struct ctl_errno sick;
 		struct ctl_why why;
+		struct ctl_logs logs;
+		struct ctl_logs_ok logs_ok;
 		char
 		    text[CTL_PAYLOAD_MAX]; /* ended by a null byte on receipt */
 	} body;

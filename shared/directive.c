@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * directive.c: every key of the configuration as a row of a table, and what
- * the types of value do. Used by the checker on what an operator wrote and by
- * every process on the effective configuration. Knows nothing of files.
+ * directive.c: what the types of value do, and one field of the configuration
+ * by its row. Used by the checker on what an operator wrote and by every
+ * process on the effective configuration. Knows nothing of files; the rows are
+ * in directive_table.c.
  */
 #include "shared/directive.h"
 
@@ -16,134 +17,7 @@
 #include "shared/conf.h"
 #include "shared/value.h"
 
-const char *const conf_accept_names[CONF_ACCEPT_NMODES] = {
-	[CONF_ACCEPT_AUTO] = "auto",
-	[CONF_ACCEPT_REUSEPORT] = "reuseport",
-	[CONF_ACCEPT_SHARED] = "shared",
-	[CONF_ACCEPT_DISPATCH] = "dispatch",
-};
-
-#define SECOND 1000LL
-#define HOUR (3600 * SECOND)
-#define DAY (24 * HOUR)
-#define KIB 1024LL
-#define GIB (KIB * KIB * KIB)
-#define PATH_LETTERS 4095
-#define SOCKET_LETTERS (URL_PATH_MAX - 1)
-
-/* clang-format off */
-#define F(field) offsetof(struct conf, field)
-static const struct directive conf_table[] = {
-	{ "processes", DIRECTIVE_PROCESSES, F(processes),
-	    1, CONF_PROCESSES_MAX, "auto",
-	    .help = "children, or auto for one per CPU" },
-	{ "accept", DIRECTIVE_ENUM, F(accept), 0, CONF_ACCEPT_NMODES, "auto",
-	    .help = "how children share a listener", .names = conf_accept_names },
-	{ "control", DIRECTIVE_TEXT, F(control), 1, SOCKET_LETTERS, NULL,
-	    .help = "path of the control socket, or none" },
-	{ "log.file", DIRECTIVE_TEXT, F(log_file), 1, PATH_LETTERS, "stderr",
-	    .help = "error log: a file, stderr or syslog" },
-	{ "log.level", DIRECTIVE_ENUM, F(log_level), 0, LOG_NLEVELS, "info",
-	    .help = "least important lines to log", .names = log_level_names },
-	{ "start-timeout", DIRECTIVE_SECONDS, F(start_timeout),
-	    SECOND, HOUR, "30s",
-	    .help = "time a child has to become ready" },
-	{ "drain-timeout", DIRECTIVE_SECONDS, F(drain_timeout),
-	    0, DAY, "30s",
-	    .help = "time connections have to end when a child leaves" },
-	{ "hang-timeout", DIRECTIVE_SECONDS, F(hang_timeout),
-	    SECOND, HOUR, "10s",
-	    .help = "silence after which a child is killed" },
-	{ "timing.suspect", DIRECTIVE_SECONDS, F(suspect), SECOND, HOUR, "2s",
-	    .help = "silence after which siblings serve a child's listeners" },
-	{ "timing.prove", DIRECTIVE_SECONDS, F(prove), 0, HOUR, "1s",
-	    .help = "time the first child of a new generation is watched" },
-	{ "timing.commit", DIRECTIVE_SECONDS, F(commit), 0, HOUR, "10s",
-	    .help = "time a new generation can still be rolled back" },
-	{ "timing.orphan", DIRECTIVE_SECONDS, F(orphan), 0, HOUR, "10s",
-	    .help = "time children serve on after the master's death" },
-	{ "timing.drain-delay", DIRECTIVE_SECONDS, F(drain_delay), 0, HOUR, "0",
-	    .help = "time to go on accepting after a stop was asked for" },
-	{ "timing.keepalive-grace", DIRECTIVE_SECONDS, F(keepalive_grace),
-	    0, HOUR, "5s",
-	    .help = "time a leaving child waits for idle clients" },
-	{ "max-connections", DIRECTIVE_NUMBER, F(max_connections),
-	    1, 100000000, "100000",
-	    .help = "connections one child holds" },
-	{ "core-dumps", DIRECTIVE_BOOL, F(core_dumps), 0, 0, "false",
-	    .help = "let a crashing child leave a core file" },
-	{ "uid", DIRECTIVE_ID, F(uid), 0, UINT32_MAX - 1, NULL,
-	    .help = "user that children run as", .is_derived = true },
-	{ "gid", DIRECTIVE_ID, F(gid), 0, UINT32_MAX - 1, NULL,
-	    .help = "group that children run as", .is_derived = true },
-	{ "folder", DIRECTIVE_TEXT, F(folder), 1, PATH_LETTERS, NULL,
-	    .help = "folder that relative paths mean", .is_derived = true },
-};
-#undef F
-
-#define F(field) offsetof(struct conf_server, field)
-static const struct directive server_table[] = {
-	{ "handler", DIRECTIVE_TEXT, F(handler), 1, PATH_LETTERS, "http",
-	    .help = "name of a built-in handler or path of a shared object" },
-	{ "may-stop", DIRECTIVE_BOOL, F(may_stop), 0, 0, "false",
-	    .help = "the handler may stop the server", .is_derived = true },
-	{ "listen", DIRECTIVE_LISTEN, F(listens), 0, 0, NULL,
-	    .help = "URLs to listen on" },
-	{ "options", DIRECTIVE_OPTIONS, F(options), 0, 0, NULL,
-	    .help = "the handler's own options" },
-	{ "timeouts.first-byte", DIRECTIVE_SECONDS, F(timeouts.first_byte),
-	    0, 30 * DAY, "10s",
-	    .help = "time a client has to send its first byte" },
-	{ "timeouts.read", DIRECTIVE_SECONDS, F(timeouts.read),
-	    0, 30 * DAY, "60s",
-	    .help = "time a message begun has to be complete" },
-	{ "timeouts.write", DIRECTIVE_SECONDS, F(timeouts.write),
-	    0, 30 * DAY, "60s",
-	    .help = "time a client may take no byte of output" },
-	{ "timeouts.idle", DIRECTIVE_SECONDS, F(timeouts.idle),
-	    0, 30 * DAY, "75s",
-	    .help = "time a connection may be silent" },
-	{ "timeouts.lifetime", DIRECTIVE_SECONDS, F(timeouts.lifetime),
-	    0, 30 * DAY, "0",
-	    .help = "age at which a connection is closed" },
-	{ "limits.connections", DIRECTIVE_NUMBER, F(limits.connections),
-	    0, 100000000, "0",
-	    .help = "connections of this server in one child" },
-	{ "limits.read-cap", DIRECTIVE_SIZE, F(limits.read_cap),
-	    1, GIB, "64k",
-	    .help = "input read at once" },
-	{ "limits.input", DIRECTIVE_SIZE, F(limits.input),
-	    1, GIB, "1m",
-	    .help = "input kept for the handler before reading pauses" },
-	{ "limits.output-low", DIRECTIVE_SIZE, F(limits.output_low),
-	    0, GIB, "64k",
-	    .help = "unsent output under which a handler goes on" },
-	{ "limits.output-high", DIRECTIVE_SIZE, F(limits.output_high),
-	    1, GIB, "256k",
-	    .help = "unsent output past which a handler is told" },
-	{ "limits.output", DIRECTIVE_SIZE, F(limits.output),
-	    1, 1024 * GIB, "8m",
-	    .help = "unsent output at which reading stops" },
-	{ "budget.accepts", DIRECTIVE_NUMBER, F(budget.accepts),
-	    1, 1000000, "64",
-	    .help = "connections accepted in one turn" },
-	{ "budget.bytes", DIRECTIVE_SIZE, F(budget.bytes),
-	    1, GIB, "256k",
-	    .help = "bytes a connection moves in one turn" },
-	{ "budget.messages", DIRECTIVE_NUMBER, F(budget.messages),
-	    1, 1000000, "256",
-	    .help = "messages a connection is served in one turn" },
-};
-#undef F
-
-static const struct {
-	const struct directive *rows;
-	size_t n;
-} tables[DIRECTIVE_NSCOPES] = {
-	[DIRECTIVE_CONF] = { conf_table, nitems(conf_table) },
-	[DIRECTIVE_SERVER] = { server_table, nitems(server_table) },
-};
-/* clang-format on */
+#define CPUS_MAX 1024
 
 /* ---- types of value ---- */
 
@@ -152,10 +26,18 @@ set_number(const struct directive *d, void *field, const char *text,
     struct err *err)
 {
 	uint64_t *out = field;
-	int64_t value;
+	int64_t value = 0;
 
+	if (d->zero != NULL && strcmp(text, d->zero) == 0) {
+		*out = 0;
+		return 0;
+	}
 	if (value_int(text, d->min, d->max, &value, err) == -1)
-		return -1;
+		return d->zero == NULL
+		    ? -1
+		    : err_hint(err,
+			  "%s, or a whole number from %" PRId64 " to %" PRId64,
+			  d->zero, d->min, d->max);
 	*out = (uint64_t)value;
 	return 0;
 }
@@ -165,8 +47,10 @@ print_number(const struct directive *d, const void *field, FILE *f)
 {
 	const uint64_t *value = field;
 
-	(void)d;
-	(void)fprintf(f, "%" PRIu64, *value);
+	if (*value == 0 && d->zero != NULL)
+		(void)fputs(d->zero, f);
+	else
+		(void)fprintf(f, "%" PRIu64, *value);
 }
 
 static int
@@ -285,6 +169,52 @@ has_text(const void *field)
 }
 
 static int
+set_url(const struct directive *d, void *field, const char *text,
+    struct err *err)
+{
+	struct url u;
+
+	return url_parse(&u, text, err) == -1 ? -1
+					      : set_text(d, field, text, err);
+}
+
+/* "0", "0-3", "0,2-3". */
+static bool
+is_cpu_list(const char *text)
+{
+	unsigned long first, last;
+	char *end;
+
+	do {
+		if (!isdigit((unsigned char)*text))
+			return false;
+		first = last = strtoul(text, &end, 10);
+		if (*end == '-') {
+			text = end + 1;
+			if (!isdigit((unsigned char)*text))
+				return false;
+			last = strtoul(text, &end, 10);
+		}
+		if (first > last || last >= CPUS_MAX)
+			return false;
+		text = end + 1;
+	} while (*end == ',');
+	return *end == '\0';
+}
+
+static int
+set_cpus(const struct directive *d, void *field, const char *text,
+    struct err *err)
+{
+	if (strcmp(text, "none") == 0 || strcmp(text, "auto") == 0 ||
+	    is_cpu_list(text))
+		return set_text(d, field, text, err);
+	err_set(err, EXIT_BAD_CONFIG, "\"%s\" is not a list of CPUs", text);
+	return err_hint(err, "none, auto, or numbers under %d: [0, 2-3]",
+	    CPUS_MAX);
+}
+
+static int
 set_id(const struct directive *d, void *field, const char *text,
     struct err *err)
 {
@@ -321,6 +251,10 @@ set_processes(const struct directive *d, void *field, const char *text,
 	int *out = field;
 	int64_t value = 0;
 
+	if (text[strspn(text, "0123456789")] == ':') {
+		err_set(err, EXIT_BAD_CONFIG, "MIN:MAX is not built yet");
+		return err_hint(err, "a number of children, or auto");
+	}
 	if (strcmp(text, "auto") != 0 &&
 	    value_int(text, d->min, d->max, &value, err) == -1)
 		return err_hint(err,
@@ -355,6 +289,8 @@ static const struct {
 	[DIRECTIVE_BOOL] =      { set_bool,      print_bool,      NULL },
 	[DIRECTIVE_ENUM] =      { set_enum,      print_enum,      NULL },
 	[DIRECTIVE_TEXT] =      { set_text,      print_text,      has_text },
+	[DIRECTIVE_URL] =       { set_url,       print_text,      has_text },
+	[DIRECTIVE_CPUS] =      { set_cpus,      print_text,      has_text },
 	[DIRECTIVE_ID] =        { set_id,        print_id,        has_id },
 	[DIRECTIVE_PROCESSES] = { set_processes, print_processes, NULL },
 };
@@ -363,19 +299,13 @@ static const struct {
 /* ---- rows ---- */
 
 const struct directive *
-directive_table(enum directive_scope scope, size_t *n)
-{
-	*n = tables[scope].n;
-	return tables[scope].rows;
-}
-
-const struct directive *
 directive_find(enum directive_scope scope, const char *key, const char **near)
 {
-	const char *names[MAX_OF(nitems(conf_table), nitems(server_table))];
-	const struct directive *rows = tables[scope].rows;
-	size_t i, n = tables[scope].n;
+	const char *names[DIRECTIVE_ROWS_MAX];
+	size_t i, n;
+	const struct directive *rows = directive_table(scope, &n);
 
+	assert(n <= nitems(names));
 	for (i = 0; i < n; i++) {
 		if (strcmp(rows[i].key, key) == 0)
 			return &rows[i];
@@ -404,7 +334,7 @@ clear_field(const struct directive *d, void *base)
 	char **text = field_of(d, base);
 	uid_t *id = field_of(d, base);
 
-	if (d->kind == DIRECTIVE_TEXT)
+	if (kinds[d->kind].has == has_text)
 		*text = NULL;
 	else if (d->kind == DIRECTIVE_ID)
 		*id = CONF_NO_ID;
@@ -413,8 +343,8 @@ clear_field(const struct directive *d, void *base)
 int
 directive_init(enum directive_scope scope, void *base, struct err *err)
 {
-	const struct directive *rows = tables[scope].rows;
-	size_t i, n = tables[scope].n;
+	size_t i, n;
+	const struct directive *rows = directive_table(scope, &n);
 
 	for (i = 0; i < n; i++)
 		clear_field(&rows[i], base);
@@ -428,12 +358,13 @@ directive_init(enum directive_scope scope, void *base, struct err *err)
 void
 directive_fini(enum directive_scope scope, void *base)
 {
-	const struct directive *d = tables[scope].rows;
-	const struct directive *end = d + tables[scope].n;
+	size_t n;
+	const struct directive *d = directive_table(scope, &n);
+	const struct directive *end = d + n;
 	char **text;
 
 	for (; d < end; d++) {
-		if (d->kind != DIRECTIVE_TEXT)
+		if (kinds[d->kind].has != has_text)
 			continue;
 		text = field_of(d, base);
 		free(*text);
@@ -449,18 +380,61 @@ directive_set(const struct directive *d, void *base, const char *text,
 	return kinds[d->kind].set(d, field_of(d, base), text, err);
 }
 
+bool
+directive_is_set(const struct directive *d, const void *base)
+{
+	return kinds[d->kind].has == NULL ||
+	    kinds[d->kind].has(const_field_of(d, base));
+}
+
 void
 directive_print(const struct directive *d, const void *base, const char *prefix,
     FILE *f)
 {
-	const void *field = const_field_of(d, base);
-
 	assert(kinds[d->kind].print != NULL);
-	if (kinds[d->kind].has != NULL && !kinds[d->kind].has(field))
+	if (!directive_is_set(d, base))
 		return;
 	(void)fprintf(f, "%s%s=", prefix, d->key);
-	kinds[d->kind].print(d, field, f);
+	kinds[d->kind].print(d, const_field_of(d, base), f);
 	(void)fputc('\n', f);
+}
+
+char *
+directive_text(const struct directive *d, const void *base)
+{
+	const void *field = const_field_of(d, base);
+	char *const *own = field;
+	char *text = NULL;
+	size_t len;
+	FILE *f;
+
+	if (kinds[d->kind].print == NULL || !directive_is_set(d, base))
+		return NULL;
+	/* Printing a text escapes it. */
+	if (kinds[d->kind].has == has_text)
+		return strdup(*own);
+	f = open_memstream(&text, &len);
+	if (f == NULL)
+		return NULL;
+	kinds[d->kind].print(d, field, f);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+bool
+directive_is_default(const struct directive *d, const void *base)
+{
+	char *text;
+	bool is;
+
+	if (d->value == NULL || !directive_is_set(d, base))
+		return !directive_is_set(d, base);
+	text = directive_text(d, base);
+	is = text != NULL && strcmp(text, d->value) == 0;
+	free(text);
+	return is;
 }
 
 void

@@ -22,6 +22,8 @@ enum directive_kind {
 	DIRECTIVE_BOOL,      /* bool */
 	DIRECTIVE_ENUM,      /* an enum, written as one of names */
 	DIRECTIVE_TEXT,      /* char *, malloc'ed or NULL */
+	DIRECTIVE_URL,       /* as text; a listen URL */
+	DIRECTIVE_CPUS,      /* as text; none, auto or a list of numbers */
 	DIRECTIVE_ID,        /* uid_t or gid_t; CONF_NO_ID is not printed */
 	DIRECTIVE_PROCESSES, /* int; 0 is written auto */
 	DIRECTIVE_LISTEN,    /* a list that conf.c keeps */
@@ -37,8 +39,13 @@ struct directive {
 	const char *value; /* default; NULL: none */
 	const char *help;
 	const char *const *names; /* of an enum, max of them */
-	bool is_derived; /* only in the effective text, not for operators */
+	bool is_derived;  /* only in the effective text, not for operators */
+	bool is_later;    /* not built yet: checked and printed, no more */
+	const char *zero; /* of a number: the word that means 0 */
 };
+
+/* More than any scope has. */
+#define DIRECTIVE_ROWS_MAX 64
 
 enum directive_scope {
 	DIRECTIVE_CONF,
@@ -64,6 +71,14 @@ int directive_set(const struct directive *, void *base, const char *text,
 /* Write "PREFIXkey=value\n", or nothing when the field is not set. */
 void directive_print(const struct directive *, const void *base,
     const char *prefix, FILE *);
+/* Has the field a value? Those that always have one: yes. */
+bool directive_is_set(const struct directive *, const void *base);
+/* The value as directive_set() takes it, malloc'ed; NULL when it is not set,
+ * of lists and maps, and without memory. */
+char *directive_text(const struct directive *, const void *base);
+/* Is the value the row's default? For rows whose default is written as it is
+ * printed: "1min" and not "60s". */
+bool directive_is_default(const struct directive *, const void *base);
 /* Write text so that value_unescape() and a reader of lines get it back. */
 void directive_print_text(const char *text, FILE *);
 

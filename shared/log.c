@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * log.c: write log lines. Runs in every process; the master opens the sink and
- * the children inherit its descriptor. A line that cannot be written is lost:
- * serving never waits for a log.
+ * the children inherit its descriptor. A line that cannot be written is lost
+ * and counted: serving never waits for a log.
  */
 #include "shared/log.h"
 
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-/* RFC 5424 6.2.1: facility daemon, severities. <syslog.h> would define level
- * names that are ours. */
-#define SYSLOG_DAEMON (3 << 3)
-#define LINE_MAX_BYTES 2048
-#define SYSLOG_PATH "/dev/log"
+#include "shared/log_line.h"
+#include "shared/log_sink.h"
+
+#define TEXT_MAX 2048
 
 const char *const log_level_names[LOG_NLEVELS] = {
 	[LOG_ERROR] = "error",
@@ -28,89 +22,63 @@ const char *const log_level_names[LOG_NLEVELS] = {
 	[LOG_DEBUG] = "debug",
 };
 
-static const int syslog_severity[LOG_NLEVELS] = {
-	[LOG_ERROR] = 3,
-	[LOG_WARN] = 4,
-	[LOG_INFO] = 6,
-	[LOG_DEBUG] = 7,
+const char *const log_format_names[LOG_NFORMATS] = {
+	[LOG_FORMAT_TEXT] = "text",
+	[LOG_FORMAT_JSON] = "json",
 };
 
 static struct {
-	int fd;
-	enum log_sink sink;
+	struct log_out out;
 	enum log_level level;
+	enum log_format format;
 	char who[32];
-} out = { .fd = 2, .sink = LOG_STDERR, .level = LOG_INFO, .who = "" };
-
-static int
-open_syslog(struct err *err)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd;
-
-	(void)memcpy(sun.sun_path, SYSLOG_PATH, sizeof(SYSLOG_PATH));
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return err_sys(err, "socket for syslog");
-	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1) {
-		err_sys(err, "syslog at %s", SYSLOG_PATH);
-		err_hint(err,
-		    "start a syslog daemon, or give --log FILE or stderr");
-		err->code = EXIT_CANT_CREATE;
-		closefd(&fd);
-	}
-	return fd;
-}
-
-int
-log_open(const char *where, enum log_sink *sink, struct err *err)
-{
-	int fd;
-
-	if (strcmp(where, "stderr") == 0) {
-		*sink = LOG_STDERR;
-		return 2;
-	}
-	if (strcmp(where, "syslog") == 0) {
-		*sink = LOG_SYSLOG;
-		return open_syslog(err);
-	}
-	*sink = LOG_FILE;
-	fd = open(where,
-	    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
-		O_NONBLOCK | O_NOCTTY,
-	    0640);
-	if (fd == -1) {
-		err_sys(err, "log file %s", where);
-		err_hint(err, "%s",
-		    err->sys == ELOOP
-			? "it is a symbolic link, which is never followed"
-			: "give --log a file in a folder that exists and that "
-			  "the user who starts tine can write");
-		if (err->code != EXIT_NO_PERMISSION)
-			err->code = EXIT_CANT_CREATE;
-	}
-	return fd;
-}
+	unsigned long lost; /* lines, since writing stopped to work */
+	int cause;          /* errno of the last loss */
+} logger = {
+	.out = { .fd = STDERR_FILENO,
+	    .way = LOG_WAY_ASK,
+	    .syslog = LOG_SYSLOG_PATH },
+	.level = LOG_INFO,
+};
 
 void
 log_start(int fd, enum log_sink sink, enum log_level level)
 {
-	out.fd = fd;
-	out.sink = sink;
-	out.level = level;
+	(void)log_use(fd, sink);
+	logger.level = level;
+}
+
+int
+log_use(int fd, enum log_sink sink)
+{
+	int old = logger.out.fd;
+
+	log_sink_init(&logger.out, fd, sink);
+	return old;
 }
 
 void
 log_set_level(enum log_level level)
 {
-	out.level = level;
+	logger.level = level;
 }
 
 enum log_level
 log_get_level(void)
 {
-	return out.level;
+	return logger.level;
+}
+
+void
+log_set_format(enum log_format format)
+{
+	logger.format = format;
+}
+
+void
+log_set_syslog(const char *path)
+{
+	logger.out.syslog = path;
 }
 
 void
@@ -119,67 +87,72 @@ log_set_who(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(out.who, sizeof(out.who), fmt, ap);
+	(void)vsnprintf(logger.who, sizeof(logger.who), fmt, ap);
 	va_end(ap);
-}
-
-int
-log_swap_fd(int fd)
-{
-	int old = out.fd;
-
-	out.fd = fd;
-	return old;
+	/* A forked process does not speak for what its parent lost. */
+	logger.lost = 0;
 }
 
 int
 log_wants(enum log_level level)
 {
-	return level <= out.level;
+	return level <= logger.level;
 }
 
-/* What stands before the text: depends on who reads it. */
-static size_t
-line_prefix(char *line, size_t size, enum log_level level)
+int
+log_is_stderr(void)
 {
-	const char *name = log_level_names[level];
-	struct timespec now;
-	struct tm tm;
-	char when[32];
-	int n = 0;
-
-	switch (out.sink) {
-	case LOG_SYSLOG:
-		n = snprintf(line, size, "<%d>tine[%ld]: %s %s: ",
-		    SYSLOG_DAEMON | syslog_severity[level], (long)getpid(),
-		    name, out.who);
-		break;
-	case LOG_FILE:
-		(void)clock_gettime(CLOCK_REALTIME, &now);
-		(void)gmtime_r(&now.tv_sec, &tm);
-		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-		n = snprintf(line, size, "%s.%03ldZ %s %s: ", when,
-		    now.tv_nsec / 1000000, name, out.who);
-		break;
-	case LOG_STDERR:
-		n = snprintf(line, size, "tine: %s %s: ", name, out.who);
-		break;
-	}
-	return n < 0 ? 0 : (size_t)n;
+	return logger.out.sink == LOG_STDERR || logger.out.sink == LOG_JOURNAL;
 }
+
+/* ---- lines ---- */
 
 static void
-line_send(const char *line, size_t len)
+begin(struct log_line *l, enum log_level level)
 {
-	ssize_t n;
+	log_line_begin(l, logger.out.sink, logger.format, level, logger.who);
+}
 
-	do {
-		if (out.sink == LOG_SYSLOG)
-			n = send(out.fd, line, len,
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
-		else
-			n = write(out.fd, line, len);
-	} while (n == -1 && errno == EINTR);
+static int
+put(const struct log_line *l)
+{
+	int error = log_sink_put(&logger.out, l);
+
+	if (error != 0)
+		logger.cause = error;
+	return error;
+}
+
+void
+log_retry(void)
+{
+	int saved = errno;
+	struct log_line l;
+	char text[128];
+	int n;
+
+	if (logger.lost == 0)
+		return;
+	n = snprintf(text, sizeof(text), "log: %lu line%s lost: %s",
+	    logger.lost, logger.lost == 1 ? "" : "s",
+	    logger.cause == EAGAIN ? "the reader was too slow"
+				   : strerror(logger.cause));
+	begin(&l, LOG_WARN);
+	log_line_add(&l, text, MIN_OF((size_t)MAX_OF(n, 0), sizeof(text) - 1));
+	log_line_end(&l);
+	if (put(&l) == 0)
+		logger.lost = 0;
+	errno = saved;
+}
+
+/* What was lost is said before the line, in its place. */
+static void
+finish(struct log_line *l)
+{
+	log_line_end(l);
+	log_retry();
+	if (logger.lost > 0 || put(l) != 0)
+		logger.lost++;
 }
 
 PRINTF_LIKE(3, 0)
@@ -187,22 +160,19 @@ static void
 line_write(enum log_level level, int sys, const char *fmt, va_list ap)
 {
 	int saved = errno;
-	char line[LINE_MAX_BYTES];
-	size_t used, room = sizeof(line) - 1;
-	int n;
+	char text[TEXT_MAX];
+	struct log_line l;
+	const char *cause;
 
-	used = line_prefix(line, room, level);
-	n = vsnprintf(line + used, room - used, fmt, ap);
-	if (n > 0)
-		used = MIN_OF(used + (size_t)n, room - 1);
+	begin(&l, level);
+	if (vsnprintf(text, sizeof(text), fmt, ap) > 0)
+		log_line_add(&l, text, strlen(text));
 	if (sys != 0) {
-		n = snprintf(line + used, room - used, ": %s", strerror(sys));
-		if (n > 0)
-			used = MIN_OF(used + (size_t)n, room - 1);
+		cause = strerror(sys);
+		log_line_add(&l, ": ", 2);
+		log_line_add(&l, cause, strlen(cause));
 	}
-	if (out.sink != LOG_SYSLOG)
-		line[used++] = '\n';
-	line_send(line, used);
+	finish(&l);
 	errno = saved;
 }
 
@@ -235,86 +205,43 @@ log_sys(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* ---- from a signal handler ---- */
-
-/* A line that is put together without stdio. */
-struct raw {
-	char text[LINE_MAX_BYTES];
-	size_t len;
-};
-
-static void
-raw_add(struct raw *r, const char *text, size_t len)
+void
+log_tell(enum log_level level, const char *fmt, ...)
 {
-	len = MIN_OF(len, sizeof(r->text) - r->len);
-	(void)memcpy(r->text + r->len, text, len);
-	r->len += len;
-}
+	int saved = errno;
+	char text[LOG_LINE_MAX];
+	struct log_out out = { .fd = -1 };
+	struct log_line l;
+	va_list ap;
 
-static void
-raw_number(struct raw *r, unsigned width, int64_t n, const char *after)
-{
-	char digits[20];
-	size_t i = sizeof(digits);
-
-	while (i > 0 && (n > 0 || width > 0)) {
-		digits[--i] = (char)('0' + n % 10);
-		n /= 10;
-		width -= width > 0;
+	text[0] = '\0';
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (log_is_stderr()) {
+		log_line_begin_plain(&l, logger.out.sink, level);
+		log_line_add(&l, text, strlen(text));
+		finish(&l);
+	} else {
+		log_sink_init(&out, STDERR_FILENO, LOG_STDERR);
+		log_line_begin_plain(&l, LOG_STDERR, level);
+		log_line_add(&l, text, strlen(text));
+		log_line_end(&l);
+		/* The log has it too, and nobody else can be told. */
+		(void)log_sink_put(&out, &l);
 	}
-	raw_add(r, digits + i, sizeof(digits) - i);
-	raw_add(r, after, strlen(after));
-}
-
-/* gmtime_r() takes a lock, so the date is computed here: years begin in March,
- * so that a leap day comes last. */
-static void
-raw_time(struct raw *r)
-{
-	struct timespec now;
-	int64_t days, era, doe, yoe, doy, shifted, month;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	days = now.tv_sec / 86400 + 719468;
-	era = days / 146097;
-	doe = days % 146097;
-	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	shifted = (5 * doy + 2) / 153;
-	month = shifted < 10 ? shifted + 3 : shifted - 9;
-	raw_number(r, 4, yoe + era * 400 + (month <= 2), "-");
-	raw_number(r, 2, month, "-");
-	raw_number(r, 2, doy - (153 * shifted + 2) / 5 + 1, "T");
-	raw_number(r, 2, now.tv_sec / 3600 % 24, ":");
-	raw_number(r, 2, now.tv_sec / 60 % 60, ":");
-	raw_number(r, 2, now.tv_sec % 60, ".");
-	raw_number(r, 3, now.tv_nsec / 1000000, "Z error ");
+	errno = saved;
 }
 
 void
 log_from_signal(const char *text, size_t len)
 {
-	static const char plain[] = "tine: error ", syslog[] = "<27>tine[";
-	struct raw r = { .len = 0 };
+	struct log_line l;
 
-	switch (out.sink) {
-	case LOG_SYSLOG:
-		raw_add(&r, syslog, sizeof(syslog) - 1);
-		raw_number(&r, 1, getpid(), "]: error ");
-		break;
-	case LOG_FILE:
-		raw_time(&r);
-		break;
-	case LOG_STDERR:
-		raw_add(&r, plain, sizeof(plain) - 1);
-		break;
-	}
-	raw_add(&r, out.who, strlen(out.who));
-	raw_add(&r, ": ", 2);
-	raw_add(&r, text, MIN_OF(len, sizeof(r.text) - r.len - 1));
-	if (out.sink != LOG_SYSLOG)
-		raw_add(&r, "\n", 1);
-	line_send(r.text, r.len);
+	begin(&l, LOG_ERROR);
+	log_line_add(&l, text, len);
+	log_line_end(&l);
+	(void)put(&l);
 }
 
 int
@@ -335,6 +262,17 @@ log_limit_pass(struct log_limit *l, unsigned *missed)
 	*missed = l->missed;
 	l->missed = 0;
 	return 1;
+}
+
+char *
+log_print_missed(unsigned missed, char *dst, size_t size)
+{
+	if (missed > 0)
+		(void)snprintf(dst, size, " (%u line%s like it left out)",
+		    missed, missed == 1 ? "" : "s");
+	else
+		dst[0] = '\0';
+	return dst;
 }
 
 char *

@@ -247,64 +247,209 @@ check_is_new(const struct conf *conf, const struct url *u, struct err *err)
 	return 0;
 }
 
+/* The addresses of one URL behind the others. */
 static int
-resolve_server(struct conf_server *s, struct err *err)
+append_addresses(struct url **all, size_t *n, const struct url *u,
+    struct err *err)
 {
-	struct url *all = NULL, *grown;
-	struct url some[ADDRESSES_MAX];
+	struct url some[ADDRESSES_MAX], *grown;
+	int found = url_resolve(u, some, nitems(some), err);
+
+	if (found == -1)
+		return -1;
+	grown = reallocarray(*all, *n + (size_t)found, sizeof(*grown));
+	if (grown == NULL)
+		return err_sys(err, "list of addresses");
+	memcpy(grown + *n, some, (size_t)found * sizeof(*grown));
+	*all = grown;
+	*n += (size_t)found;
+	return 0;
+}
+
+/* With one that cannot be resolved the URLs stay as they are. */
+static int
+resolve_server(struct conf_server *s, size_t number, conf_complain *complain,
+    void *arg)
+{
+	struct url *all = NULL;
+	char key[64];
+	struct err err;
 	size_t i, n = 0;
-	int found;
+	int rc = 0;
 
 	for (i = 0; i < s->nlistens; i++) {
-		found = url_resolve(&s->listens[i], some, nitems(some), err);
-		if (found == -1)
-			goto bad;
-		grown = reallocarray(all, n + (size_t)found, sizeof(*all));
-		if (grown == NULL) {
-			err_sys(err, "list of addresses");
-			goto bad;
-		}
-		all = grown;
-		memcpy(all + n, some, (size_t)found * sizeof(*all));
-		n += (size_t)found;
+		if (append_addresses(&all, &n, &s->listens[i], &err) == 0)
+			continue;
+		(void)snprintf(key, sizeof(key), "servers.%zu.listen.%zu",
+		    number, i);
+		complain(arg, key, &err);
+		rc = -1;
+	}
+	if (rc == -1) {
+		free(all);
+		return -1;
 	}
 	free(s->listens);
 	s->listens = all;
 	s->nlistens = n;
 	return 0;
-bad:
-	free(all);
-	return -1;
 }
 
+/* Nobody has named an account, and root is not run by mistake. */
 static int
-resolve_account(struct conf *conf, struct err *err)
+take_nobody(struct conf *conf, struct err *err)
 {
 	gid_t own;
 	bool has_gid;
 
 	if (find_user(CHILD_USER, &conf->uid, &own, &has_gid, err) == 0 &&
-	    find_group(CHILD_GROUP, &conf->gid, err) == 0)
+	    (conf->group != NULL ||
+		find_group(CHILD_GROUP, &conf->gid, err) == 0))
 		return 0;
 	err_prefix(err, "account for children, which root does not run");
 	return err_hint(err, "create user %s and group %s", CHILD_USER,
 	    CHILD_GROUP);
 }
 
+/* conf->group, where it is set, has the last word. */
+static int
+take_user(struct conf *conf, struct err *err)
+{
+	bool has_gid;
+
+	if (find_user(conf->user, &conf->uid, &conf->gid, &has_gid, err) == -1)
+		return err_prefix(err, "user");
+	if (has_gid || conf->group != NULL)
+		return 0;
+	err_set(err, EXIT_BAD_CONFIG, "user: the group of user %s is not known",
+	    conf->user);
+	return err_hint(err, "--user %s:GROUP", conf->user);
+}
+
+static int
+take_account(struct conf *conf, struct err *err)
+{
+	if (conf->user != NULL ? take_user(conf, err) == -1
+			       : take_nobody(conf, err) == -1)
+		return -1;
+	if (conf->group != NULL &&
+	    find_group(conf->group, &conf->gid, err) == -1)
+		return err_prefix(err, "group");
+	return 0;
+}
+
+/* Who is not root stays who he is; to be asked for that does no harm. */
+static int
+keep_account(struct conf *conf, struct err *err)
+{
+	if (conf->user == NULL && conf->group == NULL)
+		return 0;
+	conf->uid = geteuid();
+	conf->gid = getegid();
+	if (conf->user != NULL && take_user(conf, err) == -1)
+		return -1;
+	if (conf->group == NULL)
+		conf->gid = getegid();
+	else if (find_group(conf->group, &conf->gid, err) == -1)
+		return err_prefix(err, "group");
+	if (conf->uid == geteuid() && conf->gid == getegid()) {
+		conf->uid = CONF_NO_ID;
+		conf->gid = CONF_NO_ID;
+		return 0;
+	}
+	err_set(err, EXIT_NO_PERMISSION, "%s: only root can run children as %s",
+	    conf->uid != geteuid() ? "user" : "group",
+	    conf->uid != geteuid() ? conf->user : conf->group);
+	return err_hint(err, "start tine as root, or leave it out");
+}
+
+static int
+resolve_account(struct conf *conf, struct err *err)
+{
+	conf->uid = CONF_NO_ID;
+	conf->gid = CONF_NO_ID;
+	return geteuid() == 0 ? take_account(conf, err)
+			      : keep_account(conf, err);
+}
+
+static int
+resolve_log(struct conf *conf, struct err *err)
+{
+	if (conf->log_file == NULL) {
+		conf->log_file = strdup(conf->is_daemon ? "syslog" : "stderr");
+		if (conf->log_file == NULL)
+			return err_sys(err, "name of the log");
+	}
+	if (!conf->is_daemon || strcmp(conf->log_file, "stderr") != 0)
+		return 0;
+	err_set(err, EXIT_BAD_CONFIG,
+	    "log stderr leads nowhere in the background");
+	return err_hint(err, "--log FILE or --log syslog");
+}
+
+/* Two servers, or two names, that mean one address. */
+static void
+check_addresses(const struct conf *conf, conf_complain *complain, void *arg)
+{
+	const struct conf_server *s;
+	char key[64];
+	struct err err;
+	size_t i;
+
+	for (s = conf->servers; s < conf->servers + conf->nservers; s++)
+		for (i = 0; i < s->nlistens; i++) {
+			if (check_is_new(conf, &s->listens[i], &err) == 0)
+				continue;
+			(void)snprintf(key, sizeof(key), "servers.%zu.listen",
+			    (size_t)(s - conf->servers));
+			complain(arg, key, &err);
+			return;
+		}
+}
+
+int
+conf_resolve_all(struct conf *conf, conf_complain *complain, void *arg)
+{
+	struct err err;
+	size_t i;
+	int rc = 0;
+
+	if (resolve_log(conf, &err) == -1)
+		complain(arg, "log.file", &err);
+	for (i = 0; i < conf->nservers; i++)
+		if (resolve_server(&conf->servers[i], i, complain, arg) == -1)
+			rc = -1;
+	if (rc == 0)
+		check_addresses(conf, complain, arg);
+	if (resolve_account(conf, &err) == 0)
+		return 0;
+	complain(arg, strncmp(err.text, "group", 5) == 0 ? "group" : "user",
+	    &err);
+	return -1;
+}
+
+/* The first of the complaints. */
+struct first {
+	bool is_set;
+	struct err *err;
+};
+
+static void
+keep_first(void *arg, const char *key, const struct err *err)
+{
+	struct first *first = arg;
+
+	(void)key;
+	if (!first->is_set)
+		*first->err = *err;
+	first->is_set = true;
+}
+
 int
 conf_resolve(struct conf *conf, struct err *err)
 {
-	struct conf_server *s, *end = conf->servers + conf->nservers;
-	size_t i;
+	struct first first = { false, err };
 
-	for (s = conf->servers; s < end; s++)
-		if (resolve_server(s, err) == -1)
-			return -1;
-	for (s = conf->servers; s < end; s++)
-		for (i = 0; i < s->nlistens; i++)
-			if (check_is_new(conf, &s->listens[i], err) == -1)
-				return -1;
-	conf->uid = CONF_NO_ID;
-	conf->gid = CONF_NO_ID;
-	return geteuid() == 0 ? resolve_account(conf, err) : 0;
+	(void)conf_resolve_all(conf, keep_first, &first);
+	return first.is_set ? -1 : 0;
 }

@@ -59,7 +59,7 @@ print_cell(FILE *out, const struct table_cell *cell, size_t before,
 	    colour != NULL ? "\033[0m" : "", (int)after, "");
 }
 
-/* colour_of may be NULL. */
+/* colour_of may be NULL; a column of no width is left out. */
 static void
 print_row(const struct table *t, FILE *out, const struct table_cell *row,
     const size_t *widths, const char *const *colour_of)
@@ -67,11 +67,13 @@ print_row(const struct table *t, FILE *out, const struct table_cell *row,
 	size_t i, pad, n = t->ncolumns;
 
 	/* No blanks at the end of a line. */
-	while (n > 0 && row[n - 1].text[0] == '\0')
+	while (n > 0 && (widths[n - 1] == 0 || row[n - 1].text[0] == '\0'))
 		n--;
 	for (i = 0; i < n; i++) {
 		bool is_left = t->columns[i].is_left;
 
+		if (widths[i] == 0)
+			continue;
 		pad = widths[i] - strlen(row[i].text);
 		print_cell(out, &row[i], is_left ? 0 : pad,
 		    i + 1 == n ? 0 : (is_left ? pad : 0) + GAP,
@@ -80,21 +82,56 @@ print_row(const struct table *t, FILE *out, const struct table_cell *row,
 	(void)fputc('\n', out);
 }
 
+/* The columns' widths, titles included. */
+static void
+measure(const struct table *t, const struct table_cell *titles, size_t *widths)
+{
+	size_t i, row;
+
+	for (i = 0; i < t->ncolumns; i++)
+		widths[i] = strlen(titles[i].text);
+	for (row = 0; row < t->nrows; row++)
+		for (i = 0; i < t->ncolumns; i++)
+			widths[i] = MAX_OF(widths[i],
+			    strlen(t->cells[row * t->ncolumns + i].text));
+}
+
+/* Give columns the width 0 until a line fits, or none more may go. */
+static void
+leave_out(const struct table *t, size_t *widths)
+{
+	size_t i, worst, sum;
+
+	do {
+		sum = 0;
+		worst = t->ncolumns;
+		for (i = 0; i < t->ncolumns; i++) {
+			if (widths[i] == 0)
+				continue;
+			sum += widths[i] + (sum > 0 ? GAP : 0);
+			if (t->columns[i].rank > 0 &&
+			    (worst == t->ncolumns ||
+				t->columns[i].rank > t->columns[worst].rank))
+				worst = i;
+		}
+		if (sum <= t->width || worst == t->ncolumns)
+			return;
+		widths[worst] = 0;
+	} while (true);
+}
+
 void
 table_print(const struct table *t, FILE *out, bool with_colour)
 {
 	struct table_cell titles[TABLE_COLUMNS_MAX] = { 0 };
 	size_t widths[TABLE_COLUMNS_MAX], i, row;
 
-	for (i = 0; i < t->ncolumns; i++) {
+	for (i = 0; i < t->ncolumns; i++)
 		(void)snprintf(titles[i].text, sizeof(titles[i].text), "%s",
 		    t->columns[i].title);
-		widths[i] = strlen(titles[i].text);
-	}
-	for (row = 0; row < t->nrows; row++)
-		for (i = 0; i < t->ncolumns; i++)
-			widths[i] = MAX_OF(widths[i],
-			    strlen(t->cells[row * t->ncolumns + i].text));
+	measure(t, titles, widths);
+	if (t->width > 0)
+		leave_out(t, widths);
 	print_row(t, out, titles, widths, NULL);
 	for (row = 0; row < t->nrows; row++)
 		print_row(t, out, t->cells + row * t->ncolumns, widths,

@@ -24,6 +24,7 @@ enum table_colour {
 struct table_column {
 	const char *title;
 	bool is_left; /* aligned; numbers stand right */
+	int rank;     /* 0: always there; else the highest goes first */
 };
 
 struct table_cell {
@@ -36,6 +37,7 @@ struct table {
 	size_t ncolumns; /* at most TABLE_COLUMNS_MAX */
 	struct table_cell *cells;
 	size_t nrows, room;
+	size_t width; /* of the screen; 0: no limit */
 };
 
 /* An empty table; the columns stay the caller's. */
@@ -44,7 +46,8 @@ void table_fini(struct table *);
 /* A new row of empty cells to fill, valid until the next one; NULL when memory
  * is short. */
 struct table_cell *table_row(struct table *);
-/* Print the titles and the rows; with_colour: by terminal escapes. */
+/* Print the titles and the rows; with_colour: by terminal escapes. Columns with
+ * a rank are left out as long as a line is wider than the table's width. */
 void table_print(const struct table *, FILE *, bool with_colour);
 
 #endif

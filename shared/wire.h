@@ -3,7 +3,7 @@
  * wire.h: where a master and tinectl meet and what they say there. tinectl
  * sends one line, `COMMAND [ARGUMENT]...\n`, at most WIRE_LINE_MAX bytes; the
  * master answers with one line, "ok" or "fail REASON", then for some commands
- * a body, then end-of-file. The calls are the side that asks: they block, until
+ * a body, either way, then end-of-file. The calls are the side that asks: they block, until
  * a deadline; the side that answers is the master's control.c.
  */
 #ifndef TINE_SHARED_WIRE_H
@@ -33,7 +33,7 @@ struct wire {
 	uint64_t deadline_ns; /* of mono_ns() */
 	pid_t server;         /* who listens there */
 	char *reply;          /* malloc'ed */
-	const char *body;     /* what came behind "ok", "" if nothing */
+	const char *body;     /* what came behind that line, "" if nothing */
 };
 
 /*
@@ -44,8 +44,9 @@ struct wire {
 char *wire_default_path(char *dst, size_t size);
 /*
  * Connect to the master that listens on path; refused unless it is run by this
- * user or by root, for anybody may take a path in /tmp. Close with wire_close()
- * in any case.
+ * user or by root, for anybody may take a path in /tmp. For root's default path
+ * also by the user to whom its folder in /run was given. Close with
+ * wire_close() in any case.
  */
 enum wire_result wire_open(struct wire *, const char *path,
     uint64_t deadline_ns, struct err *);

@@ -248,7 +248,9 @@ enum tine_level {
 };
 /*
  * One line to the server's log, marked with the child and, unless NULL, the
- * connection. Control characters are escaped; a long line is cut.
+ * connection. Control characters are escaped; a long line is cut. At most 100
+ * lines a second are written for a child, and the number of those left out:
+ * clients may cause them. The level debug has no limit.
  */
 TINE_EXPORT void tine_log(const struct tine_conn *, enum tine_level,
     const char *fmt, ...) TINE_PRINTF(3, 4);

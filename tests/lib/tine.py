@@ -30,10 +30,12 @@ class Tine:
     in its folder; False, none; None, no -C on its command line."""
 
     def __init__(self, stage, folder, args, *, control=True, user=None,
-                 reports=False, leaves=False, env=None, limit=None, keep=()):
+                 reports=False, leaves=False, env=None, limit=None, keep=(),
+                 under=(), stderr=None):
         # reports: a sanitizer's report is no failure; leaves: nor is a process
         # that outlives the server; limit: of descriptors; keep: files that it
-        # inherits
+        # inherits; under: a command that becomes it; stderr: goes there and
+        # not into our log
         self.stage = stage
         self.folder = folder
         self.control = os.path.join(folder, "control.sock") if control else None
@@ -50,11 +52,13 @@ class Tine:
             argv += ["-C", self.control or "none"]
         if limit is not None:
             argv = ["prlimit", f"--nofile={limit}:{limit}", *argv]
+        argv = [*under, *argv]
         self.argv = argv + [str(a) for a in args]
         reader, writer = os.pipe()
         self.process = subprocess.Popen(
             self.argv, cwd=folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=writer, user=user,
+            stdout=subprocess.DEVNULL,
+            stderr=writer if stderr is None else stderr, user=user,
             group="nogroup" if user == "nobody" else user,
             extra_groups=[] if user else None,
             env=dict(os.environ, **(env or {})),

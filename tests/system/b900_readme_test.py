@@ -61,6 +61,16 @@ def copy():
     shutil.rmtree(folder)
 
 
+def kill_daemons(tree):
+    """Servers of this copy that went into the background and stayed there."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/exe").startswith(f"{tree}/"):
+                os.kill(int(pid), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+
+
 def play(tree, script, seconds):
     """Run a script in bash; its output. Nothing of it is left behind."""
     env = {k: v for k, v in os.environ.items()
@@ -81,6 +91,7 @@ def play(tree, script, seconds):
             except ProcessLookupError:
                 pass
             shell.wait()
+            kill_daemons(tree)
         output.seek(0)
         text = output.read().decode(errors="replace")
     assert status == 0, f"exit status {status}:\n{text}"

@@ -40,13 +40,33 @@ def installed(tmp_path):
     yield tmp_path, place
 
 
-def test_install_puts_the_programs_and_the_header_below_prefix(installed):
+INSTALLED = {
+    "bin/tine", "bin/tinectl", "include/tine.h",
+    "share/man/man8/tine.8", "share/man/man8/tinectl.8",
+    "share/man/man5/tine.yaml.5",
+    "share/bash-completion/completions/tine",
+    "share/bash-completion/completions/tinectl",
+    "share/tine/tine.yaml", "share/tine/logrotate",
+    "lib/systemd/system/tine.service",
+}
+
+
+def test_install_puts_everything_below_prefix(installed):
     folder, _ = installed
-    assert files(folder) == ["opt/tine/bin/tine", "opt/tine/bin/tinectl",
-                             "opt/tine/include/tine.h"]
+    assert set(files(folder)) == {f"opt/tine/{name}" for name in INSTALLED}
     said = subprocess.run([folder / "opt/tine/bin/tine", "-v"], check=True,
                           capture_output=True, text=True).stdout
     assert re.fullmatch(r"tine \d+\.\d+\.\d+\n", said)
+    assert os.access(folder / "opt/tine/bin/tinectl", os.X_OK)
+
+
+def test_what_is_installed_names_the_programs_where_they_are(installed):
+    folder, _ = installed
+    unit = folder / "opt/tine/lib/systemd/system/tine.service"
+    assert "ExecStart=/opt/tine/bin/tine " in unit.read_text()
+    rules = (folder / "opt/tine/share/tine/logrotate").read_text()
+    assert "/opt/tine/bin/tinectl reopen\n" in rules
+    assert "/usr/local" not in unit.read_text() + rules
 
 
 def test_uninstall_removes_what_install_put_there_and_nothing_else(installed):
@@ -54,6 +74,16 @@ def test_uninstall_removes_what_install_put_there_and_nothing_else(installed):
     (folder / "opt/tine/bin/other").touch()
     make(*place, "uninstall")
     assert files(folder) == ["opt/tine/bin/other"]
+    assert not (folder / "opt/tine/share/tine").exists()
+    make(*place, "uninstall")
+
+
+def test_what_an_operator_put_beside_the_samples_stays(installed):
+    folder, place = installed
+    mine = folder / "opt/tine/share/tine/mine.yaml"
+    mine.touch()
+    make(*place, "uninstall")
+    assert mine.exists()
 
 
 def test_a_handler_builds_against_the_installed_header_alone(installed):

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(TOP, "tests", "lib"))
 sys.dont_write_bytecode = True
 
 import net  # noqa: E402
+from background import Background  # noqa: E402
 from stage import Stage  # noqa: E402
 from tine import Tine  # noqa: E402
 
@@ -63,6 +64,22 @@ def tine(stage, request):
         for server, _ in started:
             print("\n".join([f"--- log of {server.argv}", *server.lines]))
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def background(stage):
+    """background(ARG...) sends a tine into the background (a Background);
+    start=False does not run it yet."""
+    started = []
+
+    def start(*args, folder=None, **options):
+        started.append(
+            Background(stage, folder or stage.folder(), args, **options))
+        return started[-1]
+
+    yield start
+    killed = [title for t in started for title in t.close()]
+    assert not killed, f"did not end by themselves: {killed}"
 
 
 @pytest.fixture

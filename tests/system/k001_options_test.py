@@ -41,10 +41,7 @@ def test_a_doubled_option_is_64_and_named(run_tine, twice):
 
 
 @pytest.mark.parametrize("args,name", [
-    (["-d"], "--daemon"), (["-c", "tine.yaml"], "--config"),
-    (["-o", "processes=2"], "--option"), (["-p", "x.pid"], "--pid-file"),
-    (["-u", "www-data"], "--user"), (["-A", "8081"], "--admin"),
-    (["-T"], "--dump"), (["-b", "random"], "--balance"),
+    (["-A", "8081"], "--admin"), (["-b", "random"], "--balance"),
     (["-a", "dispatch"], "dispatch"), (["-n", "1:4"], "MIN:MAX")])
 def test_what_is_not_built_yet_is_64_and_said(run_tine, args, name):
     done = run_tine(*LISTEN, *args, "echo")

@@ -59,7 +59,7 @@ def test_an_ignored_signal_changes_nothing(tine, name):
     assert echoes(t.connect())
 
 
-@pytest.mark.parametrize("name", ["HUP", "USR1", "USR2", "TTIN", "TTOU"])
+@pytest.mark.parametrize("name", ["HUP", "USR2", "TTIN", "TTOU"])
 def test_a_signal_that_is_not_built_yet_is_logged_and_kills_nothing(
         tine, name):
     t = tine("-l", "tcp://127.0.0.1:0", "-n", "2", "echo")

@@ -70,6 +70,7 @@ fixture_open(void **state)
 		.min_accepting = FIXTURE_PLACES,
 	};
 	TAILQ_INIT(&fx.m.procs);
+	TAILQ_INIT(&fx.m.checkruns);
 	fx.m.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	assert_int_equal(board_open(&fx.m.board, 64, &err), 0);
 	policy_bucket_init(&fx.m.bucket, FIXTURE_PLACES, mono_ns());

@@ -98,21 +98,54 @@ stop_ends_the_loop(void **state)
 static void
 logs_switches_the_log_and_says_so(void **state)
 {
+	const struct ctl_logs logs = { .change = 7, .value = LOG_STDERR };
 	struct ctl_msg m;
 	char line[64];
 	int fds[2];
 
 	(void)state;
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	say(CTL_LOGS, NULL, 0, fds[1]);
+	say(CTL_LOGS, &logs, sizeof(logs), fds[1]);
 	closefd(&fds[1]);
 	rig_until(hears(CTL_LOGS_OK, &m));
+	assert_int_equal(m.body.logs_ok.change, 7);
 	log_error("to the new one");
 	assert_true(read(fds[0], line, sizeof(line)) > 0);
 	assert_non_null(strstr(line, "to the new one"));
-	fds[1] = log_swap_fd(STDERR_FILENO);
+	fds[1] = log_use(STDERR_FILENO, LOG_STDERR);
 	closefd(&fds[1]);
 	closefd(&fds[0]);
+}
+
+static void
+a_log_without_its_descriptor_is_not_confirmed(void **state)
+{
+	const struct ctl_logs logs = { .change = 7, .value = LOG_FILE };
+	const struct ctl_logs odd = { .change = 8, .value = LOG_NSINKS };
+	struct ctl_msg m;
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), old;
+
+	(void)state;
+	old = log_use(null, LOG_FILE);
+	say(CTL_LOGS, &logs, sizeof(logs), -1);
+	say(CTL_LOGS, &odd, sizeof(odd), STDERR_FILENO);
+	rig_turn();
+	assert_false(hears(CTL_LOGS_OK, &m));
+	assert_int_equal(log_use(old, LOG_STDERR), null);
+	closefd(&null);
+}
+
+static void
+level_sets_the_level_and_says_so(void **state)
+{
+	const struct ctl_logs level = { .change = 3, .value = LOG_WARN };
+	struct ctl_msg m;
+
+	(void)state;
+	say(CTL_LEVEL, &level, sizeof(level), -1);
+	rig_until(hears(CTL_LOGS_OK, &m));
+	assert_int_equal(m.body.logs_ok.change, 3);
+	assert_int_equal(log_get_level(), LOG_WARN);
 }
 
 static void
@@ -178,6 +211,8 @@ main(void)
 		test(drain_has_the_deadline_and_the_reason_of_the_message),
 		test(stop_ends_the_loop),
 		test(logs_switches_the_log_and_says_so),
+		test(a_log_without_its_descriptor_is_not_confirmed),
+		test(level_sets_the_level_and_says_so),
 		test(end_of_file_closes_the_listeners_and_drains),
 		test(what_only_children_say_is_ignored),
 		test(what_the_master_cannot_take_is_owed_until_it_can),

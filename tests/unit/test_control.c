@@ -303,6 +303,182 @@ kill_is_done_when_the_new_child_is_ready(void **state)
 }
 
 static void
+drain_is_done_when_the_old_child_has_left(void **state)
+{
+	struct place *pl = &fx.m.places[1];
+	struct proc *old = pl->incumbent;
+	int fd = dial();
+	struct ctl_msg msg;
+	char byte;
+
+	(void)state;
+	say(fd, "drain 1\n");
+	turn();
+	place_fork_due(&fx.m);
+	assert_non_null(pl->successor);
+	assert_int_equal(fixture_heard(old, &msg), CTL_NONE);
+	fixture_say(pl->successor, CTL_PREPARED, NULL, 0);
+	fixture_say(pl->successor, CTL_READY, NULL, 0);
+	assert_int_equal(fixture_heard(old, &msg), CTL_DRAIN);
+	assert_int_equal(msg.body.drain.reason, CTL_OPERATOR);
+	control_on_change(fx.m.control);
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+	proc_on_reaped(old, 0);
+	control_on_change(fx.m.control);
+	assert_string_equal(answer_of(fd), "ok\n");
+	assert_int_equal(fx.m.crashes, 0);
+}
+
+static void
+drain_keeps_the_old_child_when_no_new_one_comes_to_life(void **state)
+{
+	struct place *pl = &fx.m.places[0];
+	struct proc *old = pl->incumbent;
+	int i, fd = dial();
+	char expected[128];
+
+	(void)state;
+	say(fd, "drain 0\n");
+	turn();
+	for (i = 0; i < 3; i++) {
+		pl->is_due = true; /* as if its pause were over */
+		place_fork_due(&fx.m);
+		(void)strcpy(pl->successor->last_words, "no such luck");
+		proc_on_reaped(pl->successor, 1 << 8);
+		control_on_change(fx.m.control);
+	}
+	(void)snprintf(expected, sizeof(expected),
+	    "fail no new child 0 became ready: no such luck; the old one "
+	    "(pid %ld) goes on\n",
+	    (long)old->pid);
+	assert_string_equal(answer_of(fd), expected);
+	assert_ptr_equal(pl->incumbent, old);
+	assert_int_equal(old->state, PROC_READY);
+	assert_false(pl->wants_successor);
+	assert_false(ev_is_active(&pl->retry_w));
+}
+
+static void
+drain_says_how_far_it_came(void **state)
+{
+	struct place *pl = &fx.m.places[2];
+	struct proc *old = pl->incumbent;
+	int fd;
+
+	(void)state;
+	/* Its patience: nothing but the margin. */
+	fx.conf.start_timeout = fx.conf.drain_timeout = -1.48;
+	fd = dial();
+	say(fd, "drain 2\n");
+	turn();
+	fx.conf.start_timeout = fx.conf.drain_timeout = 30;
+	place_fork_due(&fx.m);
+	fixture_say(pl->successor, CTL_PREPARED, NULL, 0);
+	fixture_say(pl->successor, CTL_READY, NULL, 0);
+	assert_non_null(strstr(answer_of(fd), "is ready, but the old one"));
+	assert_int_equal(old->state, PROC_DRAINING);
+	/* A child that leaves is not drained again. */
+	fixture_say(pl->incumbent, CTL_DRAINED, &(struct ctl_drained){ 0 },
+	    sizeof(struct ctl_drained));
+	assert_string_equal(ask("drain 2\n"),
+	    "fail the child of place 2 is draining\n");
+}
+
+static void
+drain_of_a_place_without_a_child_fails(void **state)
+{
+	(void)state;
+	proc_on_reaped(fx.m.places[2].incumbent, SIGKILL);
+	assert_string_equal(ask("drain 2\n"),
+	    "fail place 2 has no child now\n");
+}
+
+static void
+a_stop_ends_a_drain_that_waits(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	say(fd, "drain 0\n");
+	turn();
+	fx.m.state = MASTER_STOPPING;
+	control_on_change(fx.m.control);
+	assert_string_equal(answer_of(fd), "fail the server is stopping\n");
+}
+
+/* The run that a client's line began. */
+static struct checkrun *
+begin_check(int fd)
+{
+	say(fd, "check\n");
+	turn();
+	assert_false(TAILQ_EMPTY(&fx.m.checkruns));
+	return TAILQ_FIRST(&fx.m.checkruns);
+}
+
+static void
+end_check(struct checkrun *run, const char *text, const char *report)
+{
+	run->is_due = false;
+	run->is_done = true;
+	run->result.text = text != NULL ? strdup(text) : NULL;
+	run->result.report = strdup(report);
+	control_on_change(fx.m.control);
+}
+
+static void
+check_answers_what_the_checker_said(void **state)
+{
+	static const struct {
+		const char *text, *report, *answer;
+	} cases[] = {
+		{ "x=1\n", "", "ok\n" },
+		{ "x=1\n", "a: warning\n", "ok\na: warning\n" },
+		{ NULL, "a: bad\n ^\n", "fail a: bad; mend it\na: bad\n ^\n" },
+		{ NULL, "", "fail a: bad; mend it\n" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < nitems(cases); i++) {
+		int fd = dial();
+		struct checkrun *run = begin_check(fd);
+
+		control_on_change(fx.m.control); /* not yet */
+		(void)strcpy(run->result.err.text, "a: bad");
+		(void)strcpy(run->result.err.hint, "mend it");
+		end_check(run, cases[i].text, cases[i].report);
+		assert_string_equal(answer_of(fd), cases[i].answer);
+		assert_true(TAILQ_EMPTY(&fx.m.checkruns));
+	}
+}
+
+static void
+a_check_ends_with_its_client(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	(void)begin_check(fd);
+	closefd(&fd);
+	turn();
+	assert_true(TAILQ_EMPTY(&fx.m.checkruns));
+	fx.m.state = MASTER_STOPPING;
+	assert_string_equal(ask("check\n"), "fail the server is stopping\n");
+}
+
+static void
+metrics_are_lines_behind_ok(void **state)
+{
+	const char *answer;
+
+	(void)state;
+	answer = ask("metrics\n");
+	assert_memory_equal(answer, "ok\n# HELP tine_", 15);
+	assert_memory_equal(answer + strlen(answer) - 2, "0\n", 2);
+}
+
+static void
 a_client_that_waits_may_close_its_sending_half(void **state)
 {
 	struct place *pl = &fx.m.places[0];
@@ -475,6 +651,15 @@ main(void)
 		with_control(a_line_without_an_end_is_refused),
 		with_control(stop_is_answered_and_done),
 		with_control(kill_is_done_when_the_new_child_is_ready),
+		with_control(drain_is_done_when_the_old_child_has_left),
+		with_control(
+		    drain_keeps_the_old_child_when_no_new_one_comes_to_life),
+		with_control(drain_says_how_far_it_came),
+		with_control(drain_of_a_place_without_a_child_fails),
+		with_control(a_stop_ends_a_drain_that_waits),
+		with_control(check_answers_what_the_checker_said),
+		with_control(a_check_ends_with_its_client),
+		with_control(metrics_are_lines_behind_ok),
 		with_control(a_client_that_waits_may_close_its_sending_half),
 		with_control(kill_of_a_place_without_a_child_fails),
 		with_control(kill_gives_up_after_the_start_timeout),

@@ -116,6 +116,30 @@ a_folder_that_is_missing_or_a_file_is_refused(void **state)
 }
 
 static void
+a_file_may_be_made_through_a_link_to_a_folder(void **state)
+{
+	char through[192];
+
+	(void)state;
+	assert_int_equal(symlink(folder, link_path), 0);
+	(void)snprintf(through, sizeof(through), "%s/tine.pid", link_path);
+	assert_int_equal(folder_check_for_root(through, &err), 0);
+	assert_int_equal(chmod(folder, 0777), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(folder_check_for_root(through, &err), -1);
+		assert_int_equal(err.code, EXIT_CANT_CREATE);
+		assert_int_equal(chown(folder, 65534, (gid_t)-1), 0);
+		assert_int_equal(chmod(folder, 0755), 0);
+		assert_int_equal(folder_check_for_root(through, &err), -1);
+		assert_non_null(strstr(err.text, "uid 65534"));
+	} else {
+		assert_int_equal(folder_check_for_root(through, &err), 0);
+	}
+	assert_int_equal(folder_check_for_root("/none/tine.pid", &err), -1);
+	assert_int_equal(err.code, EXIT_CANT_CREATE);
+}
+
+static void
 a_bare_name_means_the_current_folder(void **state)
 {
 	char was[4096];
@@ -160,6 +184,7 @@ main(void)
 		with_folders(another_users_folder_is_refused),
 		with_folders(a_link_is_refused_and_the_real_folder_named),
 		with_folders(a_folder_that_is_missing_or_a_file_is_refused),
+		with_folders(a_file_may_be_made_through_a_link_to_a_folder),
 		with_folders(a_bare_name_means_the_current_folder),
 		with_folders(only_the_last_folder_is_made),
 	};

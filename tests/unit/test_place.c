@@ -157,6 +157,35 @@ a_recycled_child_drains_only_when_its_successor_is_ready(void **state)
 }
 
 static void
+an_incumbent_that_is_kept_has_no_successor_any_more(void **state)
+{
+	struct place *pl = &fx.m.places[1];
+	struct proc *old, *new;
+	struct ctl_msg msg;
+
+	(void)state;
+	fixture_all_ready();
+	place_keep(pl); /* nothing is under way */
+	old = pl->incumbent;
+	assert_true(place_recycle(pl, CTL_OPERATOR));
+	place_fork_due(&fx.m);
+	new = pl->successor;
+	place_keep(pl);
+	assert_int_equal(fixture_heard(new, &msg), CTL_STOP);
+	proc_on_reaped(new, 0);
+	place_fork_due(&fx.m);
+	assert_ptr_equal(pl->incumbent, old);
+	assert_int_equal(old->state, PROC_READY);
+	assert_int_equal(fx.forks, FIXTURE_PLACES + 1);
+	assert_int_equal(fx.m.crashes, 0);
+	/* Before the fork, too. */
+	assert_true(place_recycle(pl, CTL_OPERATOR));
+	place_keep(pl);
+	place_fork_due(&fx.m);
+	assert_int_equal(fx.forks, FIXTURE_PLACES + 1);
+}
+
+static void
 a_successor_takes_over_when_the_incumbent_dies_first(void **state)
 {
 	struct ctl_why why = { .reason = CTL_OPERATOR };
@@ -277,6 +306,8 @@ main(void)
 		    a_failed_fork_is_no_strike_and_is_tried_again_soon),
 		with_fixture(
 		    a_recycled_child_drains_only_when_its_successor_is_ready),
+		with_fixture(
+		    an_incumbent_that_is_kept_has_no_successor_any_more),
 		with_fixture(
 		    a_successor_takes_over_when_the_incumbent_dies_first),
 		with_fixture(a_rescue_leaves_no_timer_that_forks_again),

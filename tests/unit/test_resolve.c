@@ -25,6 +25,7 @@ static struct {
 
 uid_t __wrap_geteuid(void);
 struct passwd *__wrap_getpwnam(const char *);
+gid_t __wrap_getegid(void);
 struct passwd *__wrap_getpwuid(uid_t);
 struct group *__wrap_getgrnam(const char *);
 int __wrap_bind(int, const struct sockaddr *, socklen_t);
@@ -40,6 +41,12 @@ uid_t
 __wrap_geteuid(void)
 {
 	return world.euid;
+}
+
+gid_t
+__wrap_getegid(void)
+{
+	return world.euid == 0 ? 0 : 33;
 }
 
 struct passwd *
@@ -373,6 +380,98 @@ root_needs_an_account_for_its_children(void **state)
 	    "create user nobody and group nogroup");
 }
 
+/* Resolve with this user and group, which may be NULL. */
+static int
+resolve_as(uid_t euid, const char *user, const char *group)
+{
+	world.euid = euid;
+	free(conf.user);
+	free(conf.group);
+	conf.user = user == NULL ? NULL : strdup(user);
+	conf.group = group == NULL ? NULL : strdup(group);
+	return conf_resolve(&conf, &err);
+}
+
+static void
+root_gives_its_children_the_account_that_is_named(void **state)
+{
+	static const struct {
+		const char *user, *group;
+		uid_t uid;
+		gid_t gid;
+	} rows[] = {
+		{ "www-data", NULL, 33, 33 },
+		{ "33", NULL, 33, 33 },
+		{ "www-data", "adm", 33, 4 },
+		{ "4000", "adm", 4000, 4 },
+		{ "4000", "5000", 4000, 5000 },
+		{ NULL, "adm", 65534, 4 },
+		{ "0", "0", 0, 0 },
+	};
+	size_t i;
+
+	(void)state;
+	/* The group nogroup is of no use where another one is named. */
+	world.has_nogroup = false;
+	for (i = 0; i < nitems(rows); i++) {
+		assert_int_equal(resolve_as(0, rows[i].user, rows[i].group), 0);
+		assert_int_equal(conf.uid, rows[i].uid);
+		assert_int_equal(conf.gid, rows[i].gid);
+	}
+}
+
+static void
+an_account_that_nobody_knows_is_refused(void **state)
+{
+	(void)state;
+	expect_error(resolve_as(0, "nosuch", NULL), &err, EXIT_BAD_CONFIG,
+	    "user: there is no user \"nosuch\"",
+	    "a user of this machine, or the user's number");
+	expect_error(resolve_as(0, "www-data", "nosuch"), &err, EXIT_BAD_CONFIG,
+	    "group: there is no group \"nosuch\"",
+	    "a group of this machine, or the group's number");
+	expect_error(resolve_as(0, "4000", NULL), &err, EXIT_BAD_CONFIG,
+	    "user: the group of user 4000 is not known", "--user 4000:GROUP");
+	/* Also for who could not become it. */
+	expect_error(resolve_as(33, "nosuch", NULL), &err, EXIT_BAD_CONFIG,
+	    "user: there is no user \"nosuch\"",
+	    "a user of this machine, or the user's number");
+	expect_error(resolve_as(33, NULL, "nosuch"), &err, EXIT_BAD_CONFIG,
+	    "group: there is no group \"nosuch\"",
+	    "a group of this machine, or the group's number");
+}
+
+static void
+others_than_root_may_name_only_themselves(void **state)
+{
+	(void)state;
+	assert_int_equal(resolve_as(33, "www-data", NULL), 0);
+	assert_true(conf.uid == CONF_NO_ID && conf.gid == CONF_NO_ID);
+	assert_int_equal(resolve_as(33, "www-data", "33"), 0);
+	assert_int_equal(resolve_as(33, NULL, "33"), 0);
+	assert_true(conf.uid == CONF_NO_ID && conf.gid == CONF_NO_ID);
+	expect_error(resolve_as(33, "nobody", NULL), &err, EXIT_NO_PERMISSION,
+	    "user: only root can run children as nobody",
+	    "start tine as root, or leave it out");
+	expect_error(resolve_as(33, "www-data", "adm"), &err,
+	    EXIT_NO_PERMISSION, "group: only root can run children as adm",
+	    "start tine as root, or leave it out");
+}
+
+static void
+the_background_has_no_stderr_to_log_to(void **state)
+{
+	(void)state;
+	conf.is_daemon = true;
+	assert_int_equal(conf_resolve(&conf, &err), 0);
+	assert_string_equal(conf.log_file, "syslog");
+	free(conf.log_file);
+	conf.log_file = strdup("stderr");
+	expect_error(conf_resolve(&conf, &err), &err, EXIT_BAD_CONFIG,
+	    "log stderr leads nowhere in the background",
+	    "--log FILE or --log syslog");
+}
+
 static void
 without_memory_the_urls_stay_as_they_were(void **state)
 {
@@ -406,6 +505,10 @@ main(void)
 		in_world(
 		    children_of_root_are_nobody_and_others_stay_who_they_are),
 		in_world(root_needs_an_account_for_its_children),
+		in_world(root_gives_its_children_the_account_that_is_named),
+		in_world(an_account_that_nobody_knows_is_refused),
+		in_world(others_than_root_may_name_only_themselves),
+		in_world(the_background_has_no_stderr_to_log_to),
 		in_world(without_memory_the_urls_stay_as_they_were),
 	};
 

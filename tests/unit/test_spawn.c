@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Births: what a wait status means in words, what a forked process keeps, and
- * what becomes of a check that goes wrong. child_main() is wrapped. */
+/* Births: what a wait status means in words and what a forked process keeps.
+ * child_main() is wrapped. */
+#include <sys/mman.h>
+#include <sys/wait.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,52 +32,6 @@ __wrap_child_main(const struct heritage *h)
 	_exit(0);
 }
 
-static int
-check(char **text, struct err *err)
-{
-	struct conf conf;
-	size_t len;
-	int rc;
-
-	conf_init(&conf);
-	rc = spawn_checker(&conf, text, &len, err);
-	conf_free(&conf);
-	return rc;
-}
-
-static void
-answer(const struct heritage *h)
-{
-	(void)dprintf(h->ctl, "processes=3\n");
-}
-
-static void
-refuse(const struct heritage *h)
-{
-	(void)dprintf(h->ctl, "no such \x1b[1mhandler\ntry echo\n");
-	_exit(EXIT_BAD_CONFIG);
-}
-
-static void
-refuse_oddly(const struct heritage *h)
-{
-	(void)dprintf(h->ctl, "odd\n");
-	_exit(7);
-}
-
-static void
-crash(const struct heritage *h)
-{
-	(void)h;
-	(void)kill(getpid(), SIGKILL);
-}
-
-static void
-say_nothing(const struct heritage *h)
-{
-	(void)h;
-}
-
 /* Tell every descriptor that is open. */
 static void
 list_descriptors(const struct heritage *h)
@@ -91,88 +48,28 @@ list_descriptors(const struct heritage *h)
 }
 
 static void
-the_answer_of_the_check_comes_back(void **state)
-{
-	struct err err;
-	char *text;
-
-	(void)state;
-	birth = answer;
-	assert_int_equal(check(&text, &err), 0);
-	assert_string_equal(text, "processes=3\n");
-	free(text);
-}
-
-static void
-a_refusal_brings_text_hint_and_code(void **state)
-{
-	struct err err;
-	char *text;
-
-	(void)state;
-	birth = refuse;
-	assert_int_equal(check(&text, &err), -1);
-	assert_int_equal(err.code, EXIT_BAD_CONFIG);
-	assert_string_equal(err.text, "no such \\x1b[1mhandler");
-	assert_string_equal(err.hint, "try echo");
-	assert_null(text);
-}
-
-static void
-an_exit_code_that_is_not_ours_means_bad_configuration(void **state)
-{
-	struct err err;
-	char *text;
-
-	(void)state;
-	birth = refuse_oddly;
-	assert_int_equal(check(&text, &err), -1);
-	assert_int_equal(err.code, EXIT_BAD_CONFIG);
-	assert_string_equal(err.text, "odd");
-}
-
-static void
-a_check_that_crashes_is_told_as_that(void **state)
-{
-	struct err err;
-	char *text;
-
-	(void)state;
-	birth = crash;
-	assert_int_equal(check(&text, &err), -1);
-	assert_int_equal(err.code, EXIT_BAD_CONFIG);
-	assert_string_equal(err.text,
-	    "the check of the configuration ended: signal 9 (Killed)");
-}
-
-static void
-a_check_that_says_nothing_has_failed(void **state)
-{
-	struct err err;
-	char *text;
-
-	(void)state;
-	birth = say_nothing;
-	assert_int_equal(check(&text, &err), -1);
-	assert_int_equal(err.code, EXIT_BAD_CONFIG);
-}
-
-static void
 a_forked_process_keeps_only_what_it_was_given(void **state)
 {
-	int extra[3], i;
+	int result = memfd_create("result", MFD_CLOEXEC), extra[3], i, status;
+	char text[256] = "";
+	struct conf conf;
 	struct err err;
-	char *text;
+	pid_t pid;
 
 	(void)state;
+	conf_init(&conf);
 	for (i = 0; i < 3; i++)
 		extra[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	birth = list_descriptors;
-	assert_int_equal(check(&text, &err), 0);
+	pid = spawn_checker(NULL, &conf, result, &err);
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(pread(result, text, sizeof(text) - 1, 0) > 0);
 	assert_string_equal(text, "end\n");
-	free(text);
 	for (i = 0; i < 3; i++)
 		closefd(&extra[i]);
+	closefd(&result);
+	conf_free(&conf);
 }
 
 static void
@@ -191,12 +88,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_answer_of_the_check_comes_back),
-		cmocka_unit_test(a_refusal_brings_text_hint_and_code),
-		cmocka_unit_test(
-		    an_exit_code_that_is_not_ours_means_bad_configuration),
-		cmocka_unit_test(a_check_that_crashes_is_told_as_that),
-		cmocka_unit_test(a_check_that_says_nothing_has_failed),
 		cmocka_unit_test(a_forked_process_keeps_only_what_it_was_given),
 		cmocka_unit_test(a_wait_status_has_words),
 	};

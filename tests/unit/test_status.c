@@ -199,7 +199,7 @@ children_stand_in_the_order_of_their_places(void **state)
 	(void)state;
 	fixture_all_ready();
 	/* Place 0 gets a successor, whose process is the youngest. */
-	assert_true(place_recycle(&fx.m.places[0]));
+	assert_true(place_recycle(&fx.m.places[0], CTL_RECYCLED));
 	place_fork_due(&fx.m);
 	status = status_of_three();
 	children = json_object_get(status, "children");

@@ -11,8 +11,8 @@
 
 #include "shared/table.h"
 
-static const struct table_column columns[] = { { "NAME", true },
-	{ "SIZE", false }, { "END", true } };
+static const struct table_column columns[] = { { "NAME", true, 0 },
+	{ "SIZE", false, 0 }, { "END", true, 0 } };
 
 static void
 add(struct table *t, const char *name, const char *size, const char *end)
@@ -95,6 +95,37 @@ a_table_grows_with_its_rows(void **state)
 	table_fini(&t);
 }
 
+static void
+a_narrow_screen_leaves_out_what_matters_least(void **state)
+{
+	static const struct table_column ranked[] = { { "NAME", true, 0 },
+		{ "SIZE", false, 2 }, { "END", true, 1 } };
+	static const struct {
+		size_t width;
+		const char *text;
+	} cases[] = {
+		{ 15, "NAME  SIZE  END\na        1  x\n" },
+		{ 14, "NAME  END\na     x\n" },
+		{ 9, "NAME  END\na     x\n" },
+		{ 8, "NAME\na\n" },
+		{ 1, "NAME\na\n" },
+	};
+	struct table t;
+	char *text;
+	size_t i;
+
+	(void)state;
+	table_init(&t, ranked, nitems(ranked));
+	add(&t, "a", "1", "x");
+	for (i = 0; i < nitems(cases); i++) {
+		t.width = cases[i].width;
+		text = print(&t, false);
+		assert_string_equal(text, cases[i].text);
+		free(text);
+	}
+	table_fini(&t);
+}
+
 int
 main(void)
 {
@@ -102,6 +133,7 @@ main(void)
 		cmocka_unit_test(text_stands_left_and_numbers_right),
 		cmocka_unit_test(colour_does_not_move_the_columns),
 		cmocka_unit_test(a_table_grows_with_its_rows),
+		cmocka_unit_test(a_narrow_screen_leaves_out_what_matters_least),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

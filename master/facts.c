@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * facts.c: reads counters, sockets and /proc for those who show numbers. Runs
+ * in the master when somebody asks; changes nothing.
+ */
+#include "master/facts.h"
+
+#include <sys/socket.h>
+
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t
+clamp(uint64_t n)
+{
+	return MIN_OF(n, FACTS_MAX);
+}
+
+static uint64_t
+slot_queue(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
+		return 0;
+	return info.tcpi_unacked;
+}
+
+static uint64_t
+slot_overflows(int fd)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == -1)
+		return 0;
+	return info[SK_MEMINFO_DROPS];
+}
+
+void
+facts_of_listener(const struct listener *l, struct facts_listener *f)
+{
+	size_t i;
+
+	*f = (struct facts_listener){ .slots = l->nslots };
+	for (i = 0; l->url.scheme != URL_UNIX && i < l->nslots; i++) {
+		f->queue += slot_queue(l->slots[i].fd);
+		f->overflows += slot_overflows(l->slots[i].fd);
+	}
+}
+
+int
+facts_open_proc(void)
+{
+	return open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Its pid cannot have a new owner: it is not reaped yet. */
+static uint64_t
+rss_bytes(int proc_fd, pid_t pid)
+{
+	char path[32], text[128];
+	char *resident;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%ld/statm", (long)pid);
+	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	closefd(&fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	/* In pages: size resident shared ... */
+	resident = strchr(text, ' ');
+	return resident == NULL
+	    ? 0
+	    : strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t
+open_connections(const struct master *m, const struct board_copy *copy)
+{
+	uint64_t most = m->conf->max_connections;
+
+	if (most == 0 || most > FACTS_MAX)
+		most = FACTS_MAX;
+	return MIN_OF(copy->gauges[BOARD_CONNECTIONS], most);
+}
+
+void
+facts_of_child(const struct proc *p, int proc_fd, struct facts_child *f)
+{
+	struct board_copy copy;
+	size_t i;
+
+	board_read(&p->master->board, p->page, &copy);
+	f->age_ns = mono_ns() - p->born_ns;
+	f->connections = open_connections(p->master, &copy);
+	f->lag_ns = MIN_OF(copy.gauges[BOARD_LOOP_LAG_NS], f->age_ns);
+	f->busy_ppm = MIN_OF(copy.gauges[BOARD_BUSY_PPM], 1000000);
+	f->rss_bytes = clamp(rss_bytes(proc_fd, p->pid));
+	for (i = 0; i < BOARD_NCOUNTERS; i++)
+		f->counters[i] = clamp(copy.counters[i]);
+}
+
+/* A child that is dead but not reaped is not shown any more, and not folded
+ * into the master's totals yet: it counts here, so that nothing goes back. */
+void
+facts_of_all(const struct master *m, struct facts_totals *f)
+{
+	struct board_copy copy;
+	const struct proc *p;
+	size_t i;
+
+	f->connections = 0;
+	for (i = 0; i < BOARD_NCOUNTERS; i++)
+		f->counters[i] = clamp(m->totals[i]);
+	TAILQ_FOREACH(p, &m->procs, entry) {
+		board_read(&m->board, p->page, &copy);
+		for (i = 0; i < BOARD_NCOUNTERS; i++)
+			f->counters[i] =
+			    clamp(f->counters[i] + copy.counters[i]);
+		if (p->state != PROC_DEAD)
+			f->connections += open_connections(m, &copy);
+	}
+	f->connections = clamp(f->connections);
+}

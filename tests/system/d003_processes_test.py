@@ -57,8 +57,8 @@ LOOP = ["anon_inode:[eventfd]", "anon_inode:[eventpoll]"]
 BOARD = ["/memfd:tine-board (deleted)"]
 NULL = ["/dev/null"]
 SOCKET = ["socket:"]
-# Two slots, two channels, the control socket.
-MASTER = LOOP + BOARD + ["anon_inode:[pidfd]"] * 2 + SOCKET * 5 + ["PIDFILE"]
+# Two slots, two channels, two pages of the board, the control socket.
+MASTER = LOOP + BOARD * 2 + ["anon_inode:[pidfd]"] * 2 + SOCKET * 5 + ["PIDFILE"]
 # Two slots, the channel. It has its page mapped, and no descriptor of the
 # board.
 CHILD = LOOP + SOCKET * 3
@@ -68,7 +68,10 @@ GOLDEN = {
     "child": CHILD + NULL * 2 + ["pipe:", "LOG"],
     "background master": MASTER + NULL * 3 + ["LOG"],
     "background child": CHILD + NULL * 3 + ["LOG"],
-    "checker": NULL * 2 + ["pipe:", "/memfd:tine-check (deleted)"],
+    # The one that writes the result runs no handler's code; the one that runs
+    # it cannot write the result.
+    "checker": NULL * 2 + ["pipe:"] * 2 + ["/memfd:tine-check (deleted)"],
+    "probe": NULL * 2 + ["pipe:"] * 2,
     "single": LOOP + SOCKET * 2 + NULL * 2 + ["pipe:", "LOG"],
 }
 
@@ -150,7 +153,7 @@ def test_master_and_children_in_the_background(background, account,
     expect_descriptors(t.pid, "background master", **files)
 
 
-def test_the_checker(tine, stage, account, own_folder):
+def test_the_checker_and_its_probe(tine, stage, account, own_folder):
     user, args, _, child = account
     t = tine(*LISTEN, *args, stage.handler("slow_constructor"), user=user,
              folder=own_folder, ready=False, code=-15)
@@ -158,10 +161,12 @@ def test_the_checker(tine, stage, account, own_folder):
     # It has dropped everything before it loads a handler.
     procs.eventually(lambda: procs.status_field(pid, "NoNewPrivs") == "1", 10,
                      "no_new_privs")
-    expect_rights(pid, child)
-    expect_descriptors(pid, "checker")
+    probe, = procs.eventually(lambda: procs.children_of(pid), 10, "a probe")
+    for process, kind in (pid, "checker"), (probe, "probe"):
+        expect_rights(process, child)
+        expect_descriptors(process, kind)
     t.signal(15)
-    assert not procs.wait_gone([pid], 10)
+    assert not procs.wait_gone([pid, probe], 10)
 
 
 def test_the_single_process(tine, account, own_folder):

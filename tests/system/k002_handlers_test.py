@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Handlers that do not exist, cannot be loaded, or do not take an option."""
 
+import os
+
 import pytest
 
 LISTEN = ["-C", "none", "-l", "tcp://127.0.0.1:0"]
@@ -76,3 +78,11 @@ def test_a_bad_escape_in_a_text_is_78(run_tine):
     done = run_tine(*LISTEN, "http", r"text=a\qb")
     assert done.returncode == 78
     assert "text" in done.stderr
+
+
+def test_a_constructor_that_writes_a_result_of_its_own_is_78(run_tine, stage):
+    """It reaches nothing that the master believes."""
+    done = run_tine(*LISTEN, stage.handler("usurper"), 
+                    env=dict(os.environ, TINE_USURP="1"))
+    assert done.returncode == 78
+    assert "usurper" in done.stderr and "ready" not in done.stderr

@@ -140,7 +140,7 @@ check_conf(struct check *c, pid_t parent)
 
 	conf_check(conf, complain, c);
 	conf_check_built(conf, warn, c);
-	if (conf_resolve_all(conf, complain, c) == -1)
+	if (conf_resolve_account(conf, complain, c) == -1)
 		return;
 	if (rlimit_raise_files(conf, &err) == -1) {
 		complain(c, "rlimit-nofile", &err);
@@ -152,6 +152,7 @@ check_conf(struct check *c, pid_t parent)
 		return;
 	}
 	privs_hide_memory(conf);
+	conf_resolve_names(conf, complain, c);
 	/* A constructor that raises a signal must die of it here, not in
 	 * every child. */
 	(void)sigemptyset(&none);

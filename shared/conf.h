@@ -177,6 +177,10 @@ int conf_resolve(struct conf *, struct err *);
 /* As conf_resolve(), but every error is told. -1: the account is not known, so
  * nothing may be run as it. */
 int conf_resolve_all(struct conf *, conf_complain *, void *arg);
+/* Its two parts: the account, which privs_drop() needs, and the names, which
+ * are better looked up without privileges. */
+int conf_resolve_account(struct conf *, conf_complain *, void *arg);
+void conf_resolve_names(struct conf *, conf_complain *, void *arg);
 /* An absolute form of path, relative to conf->folder; malloc'ed, or NULL. */
 char *conf_path(const struct conf *, const char *path);
 

@@ -407,8 +407,8 @@ check_addresses(const struct conf *conf, conf_complain *complain, void *arg)
 		}
 }
 
-int
-conf_resolve_all(struct conf *conf, conf_complain *complain, void *arg)
+void
+conf_resolve_names(struct conf *conf, conf_complain *complain, void *arg)
 {
 	struct err err;
 	size_t i;
@@ -421,11 +421,25 @@ conf_resolve_all(struct conf *conf, conf_complain *complain, void *arg)
 			rc = -1;
 	if (rc == 0)
 		check_addresses(conf, complain, arg);
+}
+
+int
+conf_resolve_account(struct conf *conf, conf_complain *complain, void *arg)
+{
+	struct err err;
+
 	if (resolve_account(conf, &err) == 0)
 		return 0;
 	complain(arg, strncmp(err.text, "group", 5) == 0 ? "group" : "user",
 	    &err);
 	return -1;
+}
+
+int
+conf_resolve_all(struct conf *conf, conf_complain *complain, void *arg)
+{
+	conf_resolve_names(conf, complain, arg);
+	return conf_resolve_account(conf, complain, arg);
 }
 
 /* The first of the complaints. */

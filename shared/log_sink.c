@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 
 static enum log_way
@@ -38,6 +39,7 @@ log_sink_init(struct log_out *o, int fd, enum log_sink sink)
 	o->sink = sink;
 	o->way = way_of(fd);
 	o->is_torn = false;
+	o->is_tty = isatty(fd) == 1;
 }
 
 /* The daemon was restarted: its new socket has the old one's path. All
@@ -89,9 +91,34 @@ give_blocking(const struct log_out *o, const char *text, size_t len)
 	return n;
 }
 
+/*
+ * In the background of a terminal that has "tostop" each write would raise
+ * SIGTTOU, whose handler restarts the write, for ever. While the signal is
+ * blocked the terminal takes the line.
+ */
+static ssize_t
+give_tty(const struct log_out *o, const char *text, size_t len)
+{
+	sigset_t stop, old;
+	ssize_t n;
+	int saved;
+
+	(void)sigemptyset(&stop);
+	(void)sigaddset(&stop, SIGTTOU);
+	(void)sigprocmask(SIG_BLOCK, &stop, &old);
+	n = o->way == LOG_WAY_ASK ? give_blocking(o, text, len)
+				  : write(o->fd, text, len);
+	saved = errno;
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	errno = saved;
+	return n;
+}
+
 static ssize_t
 give(const struct log_out *o, const char *text, size_t len)
 {
+	if (o->is_tty)
+		return give_tty(o, text, len);
 	switch (o->way) {
 	case LOG_WAY_SEND:
 		return give_socket(o, text, len);

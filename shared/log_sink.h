@@ -24,6 +24,7 @@ struct log_out {
 	enum log_way way;
 	const char *syslog; /* the path, to find a daemon that was restarted */
 	bool is_torn;       /* the last line may have no end */
+	bool is_tty;
 };
 
 /* Be a way to fd, whose flags are left alone: somebody else may have it too. */

@@ -122,6 +122,8 @@ UNIT_WRAP_test_metrics := spawn_child
 UNIT_WRAP_test_control := spawn_child master_stop
 WRAP_MEMORY := malloc calloc reallocarray strdup
 UNIT_WRAP_test_conf := $(WRAP_MEMORY)
+UNIT_WRAP_test_conf_load := $(WRAP_MEMORY)
+UNIT_WRAP_test_origin := $(WRAP_MEMORY)
 UNIT_WRAP_test_cmdline := $(WRAP_MEMORY) getcwd
 UNIT_WRAP_test_resolve := $(WRAP_MEMORY) geteuid getegid getpwnam getpwuid \
 	getgrnam bind getaddrinfo freeaddrinfo getnameinfo

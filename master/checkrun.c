@@ -21,6 +21,7 @@
 #include "master/master.h"
 
 #define PATIENCE_MS 10000
+#define LOOK_MS 10
 #define TEXT_MAX (16 << 20)
 
 /* ---- what it said ---- */
@@ -147,19 +148,23 @@ checkrun_result_fini(struct checkrun_result *r)
 static int
 await(pid_t pid)
 {
+	uint64_t end = mono_ns() + PATIENCE_MS * (NSEC_PER_SEC / 1000);
 	struct pollfd pfd = { .events = POLLIN };
-	int n, status;
+	int status;
+	pid_t rc;
 
+	/* Without a descriptor to wait for it looks again and again. */
 	pfd.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	do
-		n = poll(&pfd, 1, PATIENCE_MS);
-	while (n == -1 && errno == EINTR);
+	do {
+		(void)poll(&pfd, 1, pfd.fd == -1 ? LOOK_MS : PATIENCE_MS);
+		rc = waitpid(pid, &status, WNOHANG);
+	} while ((rc == 0 || (rc == -1 && errno == EINTR)) && mono_ns() < end);
 	closefd(&pfd.fd);
-	if (n != 1)
-		(void)kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		continue;
-	return n == 1 ? status : -1;
+	if (rc == pid)
+		return status;
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, &status, 0);
+	return -1;
 }
 
 int

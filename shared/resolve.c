@@ -394,14 +394,14 @@ check_addresses(const struct conf *conf, conf_complain *complain, void *arg)
 	const struct conf_server *s;
 	char key[64];
 	struct err err;
-	size_t i;
+	size_t n, i;
 
-	for (s = conf->servers; s < conf->servers + conf->nservers; s++)
-		for (i = 0; i < s->nlistens; i++) {
+	for (n = 0; n < conf->nservers; n++)
+		for (s = &conf->servers[n], i = 0; i < s->nlistens; i++) {
 			if (check_is_new(conf, &s->listens[i], &err) == 0)
 				continue;
 			(void)snprintf(key, sizeof(key), "servers.%zu.listen",
-			    (size_t)(s - conf->servers));
+			    n);
 			complain(arg, key, &err);
 			return;
 		}

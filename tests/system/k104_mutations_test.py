@@ -8,6 +8,8 @@ import random
 import re
 import subprocess
 
+import pytest
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 MUTATIONS = 10000
@@ -108,6 +110,7 @@ def offence(stage, folder, number, text):
     return None
 
 
+@pytest.mark.timeout(600)
 def test_no_change_of_the_sample_is_too_much(stage, folder):
     with open(f"{TOP}/conf/tine.yaml", "rb") as f:
         sample = plain_of(f.read())

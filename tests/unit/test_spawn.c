@@ -2,6 +2,7 @@
 /* Births: what a wait status means in words and what a forked process keeps.
  * child_main() is wrapped. */
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <dirent.h>
@@ -32,17 +33,23 @@ __wrap_child_main(const struct heritage *h)
 	_exit(0);
 }
 
-/* Tell every descriptor that is open. */
+/* Tell every descriptor that is open. Those past the limit are valgrind's
+ * own. */
 static void
 list_descriptors(const struct heritage *h)
 {
 	DIR *d = opendir("/proc/self/fd");
+	struct rlimit limit;
 	struct dirent *e;
+	int fd;
 
-	while ((e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.' && atoi(e->d_name) != dirfd(d) &&
-		    atoi(e->d_name) > 2 && atoi(e->d_name) != h->ctl)
-			(void)dprintf(h->ctl, "open %s\n", e->d_name);
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	while ((e = readdir(d)) != NULL) {
+		fd = atoi(e->d_name);
+		if (e->d_name[0] != '.' && fd != dirfd(d) && fd > 2 &&
+		    fd != h->ctl && (rlim_t)fd < limit.rlim_cur)
+			(void)dprintf(h->ctl, "open %d\n", fd);
+	}
 	(void)dprintf(h->ctl, "end\n");
 	(void)closedir(d);
 }

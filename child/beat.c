@@ -41,8 +41,10 @@ show_board(struct child *ch)
 	uint64_t wall = mono_ns(), cpu = cpu_ns(), busy;
 	double lag = child_now(ch) - ch->beat.due;
 
-	busy =
-	    (cpu - ch->beat.cpu_ns) * PPM / MAX_OF(wall - ch->beat.wall_ns, 1);
+	/* What the start cost says nothing about the load. */
+	busy = ch->beat.count == 0 ? 0
+				   : (cpu - ch->beat.cpu_ns) * PPM /
+		MAX_OF(wall - ch->beat.wall_ns, 1);
 	board_set(ch->board, BOARD_HEARTBEAT_NS, wall);
 	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
 	board_set(ch->board, BOARD_LOOP_LAG_NS,

@@ -15,6 +15,8 @@
 
 #include "child/child.h"
 
+#define OVERFLOW_ID 65534 /* nobody, nogroup: no file belongs to it */
+
 /* The heritage's configuration is not ours to change; its text form makes a
  * copy that is. */
 static int
@@ -140,8 +142,12 @@ check_conf(struct check *c, pid_t parent)
 
 	conf_check(conf, complain, c);
 	conf_check_built(conf, warn, c);
-	if (conf_resolve_account(conf, complain, c) == -1)
-		return;
+	/* An account that is not known must not hide all other mistakes; what
+	 * is looked at below is then looked at as nobody. */
+	if (conf_resolve_account(conf, complain, c) == -1) {
+		conf->uid = geteuid() == 0 ? OVERFLOW_ID : CONF_NO_ID;
+		conf->gid = geteuid() == 0 ? OVERFLOW_ID : CONF_NO_ID;
+	}
 	if (rlimit_raise_files(conf, &err) == -1) {
 		complain(c, "rlimit-nofile", &err);
 		return;

@@ -128,6 +128,11 @@ take_duration(struct parse *p, struct err *err)
 static int
 take_path(struct parse *p, struct err *err)
 {
+	/* An unset variable of a shell must not mean the current folder. */
+	if (p->text[0] == '\0') {
+		err_set(err, EXIT_BAD_CONFIG, "the path is empty");
+		return err_hint(err, "a dot means the current folder");
+	}
 	p->value->text = conf_path(p->conf, p->text);
 	if (p->value->text == NULL)
 		return err_sys(err, "memory for an option");

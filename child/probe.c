@@ -4,7 +4,7 @@
  * shared object's constructor is code of whoever wrote it: it runs here,
  * without privileges and without the descriptor of the result, so that it can
  * refuse itself and nothing else. The checker believes complaints, which it
- * escapes, and one bit.
+ * cleans, and one bit.
  */
 #include <sys/wait.h>
 
@@ -77,18 +77,24 @@ probe(const struct conf *conf, const struct conf_server *server, pid_t checker,
 
 /* ---- the checker ---- */
 
+/* A line, ended, of letters that no terminal obeys. */
+static void
+clean_text(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 /* Nothing in it is a text of ours yet. */
 static void
 clean(struct record *r)
 {
-	struct err raw = r->err;
-
 	r->option[sizeof(r->option) - 1] = '\0';
-	(void)log_escape(r->err.text, sizeof(r->err.text), raw.text,
-	    strnlen(raw.text, sizeof(raw.text)));
-	(void)log_escape(r->err.hint, sizeof(r->err.hint), raw.hint,
-	    strnlen(raw.hint, sizeof(raw.hint)));
-	if (raw.code != EXIT_NO_PERMISSION && raw.code != EXIT_SYSTEM)
+	clean_text(r->err.text, sizeof(r->err.text));
+	clean_text(r->err.hint, sizeof(r->err.hint));
+	if (r->err.code != EXIT_NO_PERMISSION && r->err.code != EXIT_SYSTEM)
 		r->err.code = EXIT_BAD_CONFIG;
 }
 

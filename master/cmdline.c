@@ -487,12 +487,12 @@ print_keys(enum directive_scope scope, const char *intro, FILE *f)
 	for (i = 0; i < n; i++) {
 		if (d[i].is_derived)
 			continue;
-		if (column + 1 + strlen(d[i].key) > COLUMNS) {
+		if (column + 2 + strlen(d[i].key) > COLUMNS) {
 			(void)fputs("\n ", f);
 			column = 1;
 		}
-		(void)fprintf(f, " %s", d[i].key);
-		column += 1 + strlen(d[i].key);
+		(void)fprintf(f, " %s%s", d[i].key, d[i].is_later ? "*" : "");
+		column += 1 + strlen(d[i].key) + d[i].is_later;
 	}
 	(void)fputc('\n', f);
 }
@@ -529,7 +529,8 @@ cmdline_help(FILE *f)
 		    "socket\n"
 		    "\n",
 	    f);
-	print_keys(DIRECTIVE_CONF, "Keys for -c and -o, see tine.yaml(5):", f);
+	print_keys(DIRECTIVE_CONF,
+	    "Keys for -c and -o, see tine.yaml(5); * is to come:", f);
 	print_keys(DIRECTIVE_SERVER, "Keys of servers.N:", f);
 }
 

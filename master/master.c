@@ -134,6 +134,7 @@ set_running(struct master *m)
 static void
 fail_to_start(struct master *m, const char *why)
 {
+	bool is_above = strcmp(m->conf->log_file, "stderr") == 0;
 	struct err err;
 
 	if (m->last_words[0] != '\0')
@@ -144,8 +145,10 @@ fail_to_start(struct master *m, const char *why)
 	else
 		err_set(&err, EXIT_UNAVAILABLE, "%s", why);
 	err_hint(&err,
-	    "the handler's own messages stand above; --single runs it in one "
-	    "process for a debugger");
+	    "the handler's own messages stand %s%s; --single runs it in one "
+	    "process for a debugger",
+	    is_above ? "above" : "in the log, ",
+	    is_above ? "" : m->conf->log_file);
 	master_fail(m, &err);
 }
 
@@ -532,7 +535,7 @@ master_fini(struct master *m)
 	board_close(&m->board);
 	free(m->places);
 	m->places = NULL;
-	signals_unwatch(m);
+	signals_end(m);
 	logs_fini(m);
 	ev_loop_destroy(m->loop);
 	m->loop = NULL;

@@ -214,6 +214,8 @@ void signals_prepare(void);
 void signals_watch(struct master *);
 /* Stop every watcher that signals_watch() started. */
 void signals_unwatch(struct master *);
+/* The same at the end of the master: nothing acts on it any more. */
+void signals_end(struct master *);
 
 /* ---- single.c ---- */
 

@@ -118,6 +118,17 @@ signals_watch(struct master *m)
 }
 
 void
+signals_end(struct master *m)
+{
+	size_t i;
+
+	/* What comes now is late, and must not spoil the exit code. */
+	signals_unwatch(m);
+	for (i = 0; i < nitems(signal_table); i++)
+		(void)signal(signal_table[i].sig, SIG_IGN);
+}
+
+void
 signals_unwatch(struct master *m)
 {
 	size_t i;

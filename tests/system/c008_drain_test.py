@@ -63,7 +63,7 @@ def test_drain_fails_and_the_old_child_goes_on_when_none_can_follow(
         tine, stage, folder):
     module = f"{folder}/upper.so"
     shutil.copy(stage.example("http_hello"), module)
-    t = tine("-l", "tcp://127.0.0.1:0", "-n", "2", module)
+    t = tine("-l", "tcp://127.0.0.1:0", "-n", "2", module, reports=True)
     old = t.children()
     # What is mapped stays; what is loaded next is another file.
     shutil.copy(stage.handler("crash_start"), f"{folder}/new.so")
@@ -78,7 +78,7 @@ def test_drain_fails_and_the_old_child_goes_on_when_none_can_follow(
 def test_the_next_drain_works_when_the_last_failed(tine, stage, folder):
     module = f"{folder}/handler.so"
     shutil.copy(stage.example("http_hello"), module)
-    t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", module)
+    t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", module, reports=True)
     for handler, code in ((stage.handler("crash_start"), 1),
                           (stage.example("http_hello"), 0)):
         shutil.copy(handler, f"{folder}/new.so")

@@ -108,10 +108,6 @@ check_modes(const struct check *c, const struct conf *conf)
 	struct err err;
 	unsigned i;
 
-	/* Nobody chose the balance that stands when none was given. */
-	if (conf->accept == CONF_ACCEPT_DISPATCH &&
-	    conf->balance == CONF_BALANCE_KERNEL)
-		return;
 	if ((balances[conf->accept] & BIT(conf->balance)) == 0) {
 		for (i = 0; i < CONF_BALANCE_NHOWS; i++)
 			names[i] = (balances[conf->accept] & BIT(i)) != 0

@@ -5,6 +5,7 @@ rights of /proc/PID/status, and the descriptors."""
 import grp
 import os
 import pwd
+import subprocess
 
 import pytest
 
@@ -72,6 +73,8 @@ GOLDEN = {
     # it cannot write the result.
     "checker": NULL * 2 + ["pipe:"] * 2 + ["/memfd:tine-check (deleted)"],
     "probe": NULL * 2 + ["pipe:"] * 2,
+    # The memory for what it read, and the socket that files come over.
+    "reader": NULL * 2 + ["pipe:", "/memfd:tine-reader (deleted)"] + SOCKET,
     "single": LOOP + SOCKET * 2 + NULL * 2 + ["pipe:", "LOG"],
 }
 
@@ -167,6 +170,36 @@ def test_the_checker_and_its_probe(tine, stage, account, own_folder):
         expect_descriptors(process, kind)
     t.signal(15)
     assert not procs.wait_gone([pid, probe], 10)
+
+
+def only_child_of(pid, what):
+    child, = procs.eventually(lambda: procs.children_of(pid), 10, what)
+    return child
+
+
+def test_the_reader_of_files(stage, account, own_folder):
+    """strace holds it while it waits for its file."""
+    user, args, _, child = account
+    with open(f"{own_folder}/a.yaml", "w", encoding="ascii") as f:
+        f.write("servers: [ { listen: '127.0.0.1:0', handler: echo } ]\n")
+    if user:
+        os.chown(f"{own_folder}/a.yaml", pwd.getpwnam(user).pw_uid, -1)
+    strace = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=recvmsg",
+         "-e", "inject=recvmsg:delay_enter=3000000", stage.tine, "-C", "none",
+         *args, "-t", "-c", "a.yaml"], cwd=own_folder, user=user,
+        group="nogroup" if user else None, extra_groups=[] if user else None,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
+        env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+    tine = only_child_of(strace.pid, "tine")
+    reader = only_child_of(only_child_of(tine, "a checker"), "a reader")
+    # As root it is nobody, whoever the children will be: that stands in the
+    # files.
+    expect_rights(reader, rights(NOBODY) if IS_ROOT and not user else child)
+    expect_descriptors(reader, "reader")
+    _, errors = strace.communicate(timeout=30)
+    assert strace.returncode == 0, errors
 
 
 def test_the_single_process(tine, account, own_folder):

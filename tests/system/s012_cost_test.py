@@ -2,6 +2,7 @@
 """What a request costs in its steady state: one read, one write, no memory."""
 
 import collections
+import os
 import re
 import signal
 import subprocess
@@ -32,6 +33,7 @@ def trace(pid, path):
 
 
 @pytest.mark.load
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may trace a child")
 @pytest.mark.parametrize("handler, request_", [
     (["http", "text=Hello World!"], GET), (["echo"], b"ping\n")])
 def test_a_request_is_one_read_and_one_write(tine, folder, handler, request_):

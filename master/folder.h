@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * folder.h: may a socket or a file of ours live in this folder? Who can write a folder
- * can replace what is in it, and then speaks in our name.
+ * folder.h: may a socket or a file of ours live in this folder? Who can
+ * write a folder can replace what is in it, and then speaks in our name.
  */
 #ifndef TINE_MASTER_FOLDER_H
 #define TINE_MASTER_FOLDER_H

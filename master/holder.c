@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * holder.c: who holds a busy address? Looks a TCP socket up in /proc/net and
- * its owner in /proc/PID/fd; asks the kernel for a unix one. Slow; runs in the master only when it is about to
- * give up.
+ * its owner in /proc/PID/fd; asks the kernel for a unix one. Slow; runs
+ * in the master only when it is about to give up.
  */
 #include <ctype.h>
 #include <dirent.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * master.c: the supervisor's loop: events become changes, and between two turns it acts on what has changed and forks. It
- * does not block once it serves, and never exits because of what a child did
- * after the first was READY.
+ * master.c: the supervisor's loop: events become changes, and between two turns
+ * it acts on what has changed and forks. It does not block once it serves, and
+ * never exits because of what a child did after the first was READY.
  */
 #include <sys/resource.h>
 

@@ -59,7 +59,9 @@ struct listener {
 /*
  * One child process.
  *
- *     STARTING > PREPARED > READY > DRAINING > DEAD; any live one may die
+ *     STARTING > PREPARED > READY > DRAINING > DEAD
+ *
+ * Any live one may go to DRAINING, when the server stops, and to DEAD.
  */
 enum proc_state {
 	PROC_STARTING, /* forked; must be PREPARED within start-timeout */
@@ -120,7 +122,7 @@ struct place {
 /*
  *     INIT > BIND > STARTING > RUNNING > STOPPING > EXIT
  *
- * any of them may go to STOPPING, and BIND to EXIT.
+ * STARTING may go to STOPPING too, and BIND to EXIT.
  */
 enum master_state {
 	MASTER_INIT,
@@ -203,7 +205,7 @@ void master_fail(struct master *, const struct err *);
 void master_on_change(struct master *);
 /* "tcp://127.0.0.1:8080 (http), unix:///run/x (echo)". Returns dst. */
 char *master_print_listeners(const struct master *, char *dst, size_t size);
-/* Children that accept. */
+/* Children that are READY; one that is sick is counted. */
 int master_accepting(const struct master *);
 
 /* ---- signals.c ---- */

@@ -3,8 +3,8 @@
  * wire.h: where a master and tinectl meet and what they say there. tinectl
  * sends one line, `COMMAND [ARGUMENT]...\n`, at most WIRE_LINE_MAX bytes; the
  * master answers with one line, "ok" or "fail REASON", then for some commands
- * a body, either way, then end-of-file. The calls are the side that asks: they block, until
- * a deadline; the side that answers is the master's control.c.
+ * a body, either way, then end-of-file. The calls are the side that asks: they
+ * block, until a deadline; the side that answers is the master's control.c.
  */
 #ifndef TINE_SHARED_WIRE_H
 #define TINE_SHARED_WIRE_H

@@ -2,8 +2,8 @@
 /*
  * http_file.c: files under root=. Runs in a child; owns the descriptor of the
  * root. Names are resolved by the kernel beneath that descriptor: neither the
- * text of a request nor a link in the folder can lead out of it. What is said about a
- * file comes from the descriptor that is sent, never from its name.
+ * text of a request nor a link in the folder can lead out of it. What is said
+ * about a file comes from the descriptor that is sent, never from its name.
  */
 #include "http.h"
 

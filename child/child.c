@@ -257,7 +257,7 @@ take_slots(struct child *ch, const struct heritage *h, struct err *err)
 
 	for (i = 0; i < h->nslots; i++) {
 		const struct heritage_slot *s = &h->slots[i];
-		const struct ctl_slot slot = { s->id, s->server, s->listen };
+		const struct ctl_slot slot = { s->id, s->server, s->listen, 0 };
 
 		if (accept_add(ch, &slot, s->fd, true) == -1)
 			return err_set(err, EXIT_SYSTEM,

@@ -38,6 +38,7 @@ enum board_gauge {
 	BOARD_BUSY_PPM,       /* share of time not asleep, parts in a million */
 	BOARD_DOING_CALLBACK, /* enum board_callback */
 	BOARD_DOING_SINCE_NS,
+	BOARD_DOING_SERVER, /* 1 + index of the callback's server; 0: none */
 	BOARD_NGAUGES
 };
 

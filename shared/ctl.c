@@ -35,6 +35,7 @@ const char *const ctl_type_names[CTL_NTYPES] = {
 	[CTL_STOP] = "STOP",
 	[CTL_LOGS] = "LOGS",
 	[CTL_LEVEL] = "LEVEL",
+	[CTL_STATUS] = "STATUS",
 	[CTL_PREPARED] = "PREPARED",
 	[CTL_READY] = "READY",
 	[CTL_DRAINED] = "DRAINED",
@@ -44,6 +45,7 @@ const char *const ctl_type_names[CTL_NTYPES] = {
 	[CTL_RECYCLE] = "RECYCLE",
 	[CTL_SHUTDOWN] = "SHUTDOWN",
 	[CTL_FATAL] = "FATAL",
+	[CTL_ASK] = "ASK",
 };
 
 static const struct {
@@ -55,6 +57,7 @@ static const struct {
 	[CTL_DRAIN] = { sizeof(struct ctl_drain), sizeof(struct ctl_drain) },
 	[CTL_LOGS] = { sizeof(struct ctl_logs), sizeof(struct ctl_logs) },
 	[CTL_LEVEL] = { sizeof(struct ctl_logs), sizeof(struct ctl_logs) },
+	[CTL_STATUS] = { sizeof(struct ctl_status), sizeof(struct ctl_status) },
 	[CTL_LOGS_OK] = { sizeof(struct ctl_logs_ok),
 	    sizeof(struct ctl_logs_ok) },
 	[CTL_DRAINED] = { sizeof(struct ctl_drained),

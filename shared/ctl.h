@@ -25,13 +25,14 @@ enum ctl_type {
 	CTL_ADOPT,   /* struct ctl_slot + descriptor: poll this slot too */
 	CTL_RELEASE, /* struct ctl_slot: stop polling it, keep the descriptor */
 	CTL_DRAIN,   /* struct ctl_drain: stop accepting, finish, leave */
-	CTL_RESUME,  /* not draining any more */
+	CTL_RESUME,  /* not draining any more: says READY when it drained */
 	CTL_STOP,    /* close everything and leave now */
 	CTL_LOGS,    /* struct ctl_logs + descriptor: log there from here on */
 	CTL_LEVEL,   /* struct ctl_logs: the log's new level */
+	CTL_STATUS,  /* struct ctl_status + descriptor: the answer to ASK */
 	/* child to master */
 	CTL_PREPARED, /* initialised: may be started */
-	CTL_READY,    /* accepting */
+	CTL_READY,    /* accepting, or accepting again after RESUME */
 	CTL_DRAINED,  /* struct ctl_drained: leaving */
 	CTL_LOGS_OK,  /* struct ctl_logs_ok: this change is in effect */
 	CTL_SICK,     /* struct ctl_errno: cannot accept for now */
@@ -39,6 +40,7 @@ enum ctl_type {
 	CTL_RECYCLE,  /* struct ctl_reason: please replace me */
 	CTL_SHUTDOWN, /* text: a handler asked for the end of the server */
 	CTL_FATAL,    /* text: cannot start, for this reason */
+	CTL_ASK,      /* how does the server do? Only the admin child asks */
 	CTL_NTYPES
 };
 
@@ -66,10 +68,15 @@ struct ctl_header {
 	uint32_t length; /* of the payload */
 };
 
+/* Go on polling it also while draining: the listener is being removed, and
+ * nobody else can empty its queue. */
+#define CTL_SLOT_KEEP 1U
+
 struct ctl_slot {
 	uint32_t id;     /* of the slot; stable for the life of the master */
 	uint32_t server; /* index into the configuration's servers */
 	uint32_t listen; /* index into that server's listeners */
+	uint32_t flags;  /* of ADOPT: CTL_SLOT_KEEP */
 };
 
 struct ctl_drain {
@@ -100,6 +107,14 @@ struct ctl_logs_ok {
 	uint32_t change; /* the last one made; what came before is too */
 };
 
+/* What the admin child shows: a file with the status as JSON and, behind it,
+ * the metrics. */
+struct ctl_status {
+	uint32_t json_bytes;
+	uint32_t metrics_bytes;
+	uint32_t is_ready; /* READY children, a quorum, and not stopping */
+};
+
 struct ctl_msg {
 	struct ctl_header head;
 	union {
@@ -110,6 +125,7 @@ struct ctl_msg {
 		struct ctl_why why;
 		struct ctl_logs logs;
 		struct ctl_logs_ok logs_ok;
+		struct ctl_status status;
 		char
 		    text[CTL_PAYLOAD_MAX]; /* ended by a null byte on receipt */
 	} body;

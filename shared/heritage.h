@@ -29,10 +29,13 @@ struct heritage_slot {
 	int fd;
 };
 
+/* The place of the admin child, which is not counted among the children. */
+#define HERITAGE_ADMIN (-1)
+
 struct heritage {
 	enum heritage_role role;
 	const struct conf *conf;
-	int place;
+	int place; /* or HERITAGE_ADMIN */
 	unsigned generation;
 	pid_t parent;        /* the master */
 	int ctl;             /* channel (SERVE), result (CHECK), or -1 */

@@ -23,6 +23,7 @@
 #define WORDS_MAX 4        /* a command, its arguments, and one too many */
 #define DRAIN_MARGIN_S 3.0 /* a child that does not leave is killed */
 #define CHECK_PATIENCE_S 30.0
+#define OPERATION_PATIENCE_S 86400.0
 #define DRAIN_STRIKES 3 /* that many successors die before one gives up */
 
 static enum command_result run_status(struct command *, char *const *);
@@ -39,6 +40,11 @@ static enum command_result check_checkrun(struct command *);
 static void give_up_checkrun(struct command *);
 static enum command_result run_reopen(struct command *, char *const *);
 static enum command_result run_log_level(struct command *, char *const *);
+static enum command_result run_reload(struct command *, char *const *);
+static enum command_result run_upgrade(struct command *, char *const *);
+static enum command_result run_scale(struct command *, char *const *);
+static enum command_result check_operation(struct command *);
+static void give_up_operation(struct command *);
 static enum command_result check_log(struct command *);
 static void give_up_log(struct command *);
 
@@ -63,6 +69,12 @@ static const struct command_verb {
 	{ "reopen", 0, 0, "reopen",     run_reopen, check_log, give_up_log },
 	{ "log-level", 1, 1, "log-level error|warn|info|debug", run_log_level,
 	    check_log, give_up_log },
+	{ "reload", 0, 0, "reload",     run_reload, check_operation,
+	    give_up_operation },
+	{ "upgrade", 0, 0, "upgrade",   run_upgrade, check_operation,
+	    give_up_operation },
+	{ "scale",  1, 1, "scale N|+N|-N|auto", run_scale, check_operation,
+	    give_up_operation },
 };
 /* clang-format on */
 
@@ -111,12 +123,6 @@ run_stop(struct command *c, char *const *args)
 	return COMMAND_DONE;
 }
 
-static bool
-is_serving(const struct master *m)
-{
-	return m->state == MASTER_STARTING || m->state == MASTER_RUNNING;
-}
-
 /* The child of the place that the argument names; NULL with the reason. */
 static struct proc *
 find_victim(struct command *c, const char *what, const char *place)
@@ -132,7 +138,7 @@ find_victim(struct command *c, const char *what, const char *place)
 		    m->nplaces - 1);
 		return NULL;
 	}
-	if (!is_serving(m)) {
+	if (!master_is_serving(m)) {
 		(void)command_fail(c, "the server is stopping");
 		return NULL;
 	}
@@ -173,7 +179,7 @@ check_kill(struct command *c)
 {
 	const struct proc *p;
 
-	if (!is_serving(c->master))
+	if (!master_is_serving(c->master))
 		return command_fail(c, "the server is stopping");
 	p = c->master->places[c->place].incumbent;
 	if (p == NULL || p->state != PROC_READY)
@@ -227,7 +233,7 @@ check_drain(struct command *c)
 	const struct place *pl = &c->master->places[c->place];
 	const struct proc *victim = living_victim(c);
 
-	if (!is_serving(c->master))
+	if (!master_is_serving(c->master))
 		return command_fail(c, "the server is stopping");
 	if (victim != NULL && victim == pl->incumbent &&
 	    pl->strikes >= c->strikes + DRAIN_STRIKES) {
@@ -341,7 +347,7 @@ static enum command_result
 run_check(struct command *c, char *const *args)
 {
 	(void)args;
-	if (!is_serving(c->master))
+	if (!master_is_serving(c->master))
 		return command_fail(c, "the server is stopping");
 	c->checkrun = checkrun_new(c->master);
 	if (c->checkrun == NULL)
@@ -373,6 +379,87 @@ static void
 give_up_checkrun(struct command *c)
 {
 	(void)command_fail(c, "the check has not ended in time");
+}
+
+/* ---- operations ---- */
+
+/* However long it takes: the operation has limits of its own. */
+static enum command_result
+await_operation(struct command *c, uint32_t ticket)
+{
+	c->ticket = ticket;
+	c->patience = OPERATION_PATIENCE_S;
+	return check_operation(c);
+}
+
+static enum command_result
+run_reload(struct command *c, char *const *args)
+{
+	(void)args;
+	log_deed(c, "reload");
+	return await_operation(c, op_ask(c->master, OP_RELOAD, 0));
+}
+
+static enum command_result
+run_upgrade(struct command *c, char *const *args)
+{
+	(void)args;
+	log_deed(c, "upgrade");
+	return await_operation(c, op_ask(c->master, OP_UPGRADE, 0));
+}
+
+static enum command_result
+run_scale(struct command *c, char *const *args)
+{
+	struct master *m = c->master;
+	bool is_relative = args[0][0] == '+' || args[0][0] == '-';
+	char deed[64];
+	struct err err;
+	int64_t n;
+
+	(void)snprintf(deed, sizeof(deed), "scale %.16s", args[0]);
+	if (strcmp(args[0], "auto") == 0) {
+		log_deed(c, deed);
+		return await_operation(c, scale_ask_auto(m));
+	}
+	if (value_int(args[0] + is_relative, is_relative ? 0 : 1,
+		CONF_PROCESSES_MAX, &n, &err) == -1)
+		return command_fail(c, "scale %.64s: %s", args[0], err.text);
+	if (is_relative)
+		n = op_wanted_children(m) + (args[0][0] == '-' ? -n : n);
+	log_deed(c, deed);
+	return await_operation(c, scale_ask(m, (int)n));
+}
+
+static enum command_result
+check_operation(struct command *c)
+{
+	const struct op_result *r;
+	struct master *m = c->master;
+
+	switch (op_verdict(m, c->ticket, &r)) {
+	case OP_FAILED:
+		if (r->report != NULL && r->report[0] != '\0')
+			c->body = strndup(r->report, strlen(r->report) - 1);
+		return command_fail(c, "%s%s%s", r->err.text,
+		    r->err.hint[0] != '\0' ? "; " : "", r->err.hint);
+	case OP_DONE:
+		if (asprintf(&c->body, "generation %u, %d %s",
+			m->generation->number, m->nplaces,
+			m->nplaces == 1 ? "child" : "children") == -1)
+			c->body = NULL;
+		return COMMAND_DONE;
+	case OP_UNDECIDED:
+	case OP_NVERDICTS:
+		break;
+	}
+	return COMMAND_WAITS;
+}
+
+static void
+give_up_operation(struct command *c)
+{
+	(void)command_fail(c, "not over after %g s; it goes on", c->patience);
 }
 
 void

@@ -48,6 +48,7 @@ struct command {
 	uint64_t victim_born_ns;
 	unsigned strikes;    /* drain: of the place, when it began */
 	uint32_t log_change; /* reopen, log-level: what all are to confirm */
+	uint32_t ticket;     /* of the operation that it waits for */
 	struct checkrun *checkrun; /* check: under way, or NULL */
 };
 

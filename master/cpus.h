@@ -5,9 +5,11 @@
 #ifndef TINE_MASTER_CPUS_H
 #define TINE_MASTER_CPUS_H
 
+/* Where cgroups are mounted. */
+#define CPUS_CGROUP_ROOT "/sys/fs/cgroup"
+
 /* The smaller of the CPUs that we may run on and those that the cgroups above
- * us pay for; 1 to CONF_PROCESSES_MAX. cgroup_root: where cgroups are mounted,
- * /sys/fs/cgroup. */
+ * us pay for; 1 to CONF_PROCESSES_MAX. cgroup_root: CPUS_CGROUP_ROOT. */
 int cpus_count(const char *cgroup_root);
 /* CPUs that the quotas of the cgroups pay for, rounded up; 0: no quota.
  * membership: a file as /proc/self/cgroup. */

@@ -23,17 +23,6 @@ clamp(uint64_t n)
 }
 
 static uint64_t
-slot_queue(int fd)
-{
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
-		return 0;
-	return info.tcpi_unacked;
-}
-
-static uint64_t
 slot_overflows(int fd)
 {
 	uint32_t info[SK_MEMINFO_VARS] = { 0 };
@@ -49,9 +38,14 @@ facts_of_listener(const struct listener *l, struct facts_listener *f)
 {
 	size_t i;
 
-	*f = (struct facts_listener){ .slots = l->nslots };
-	for (i = 0; l->url.scheme != URL_UNIX && i < l->nslots; i++) {
-		f->queue += slot_queue(l->slots[i].fd);
+	*f = (struct facts_listener){ 0 };
+	for (i = 0; i < l->nslots; i++) {
+		if (l->slots[i].fd == -1)
+			continue;
+		f->slots++;
+		if (l->url.scheme == URL_UNIX)
+			continue;
+		f->queue += listener_queue(&l->slots[i]);
 		f->overflows += slot_overflows(l->slots[i].fd);
 	}
 }
@@ -88,9 +82,9 @@ rss_bytes(int proc_fd, pid_t pid)
 }
 
 static uint64_t
-open_connections(const struct master *m, const struct board_copy *copy)
+open_connections(const struct proc *p, const struct board_copy *copy)
 {
-	uint64_t most = m->conf->max_connections;
+	uint64_t most = p->generation->conf.max_connections;
 
 	if (most == 0 || most > FACTS_MAX)
 		most = FACTS_MAX;
@@ -105,7 +99,7 @@ facts_of_child(const struct proc *p, int proc_fd, struct facts_child *f)
 
 	board_read(&p->master->board, p->page, &copy);
 	f->age_ns = mono_ns() - p->born_ns;
-	f->connections = open_connections(p->master, &copy);
+	f->connections = open_connections(p, &copy);
 	f->lag_ns = MIN_OF(copy.gauges[BOARD_LOOP_LAG_NS], f->age_ns);
 	f->busy_ppm = MIN_OF(copy.gauges[BOARD_BUSY_PPM], 1000000);
 	f->rss_bytes = clamp(rss_bytes(proc_fd, p->pid));
@@ -131,7 +125,7 @@ facts_of_all(const struct master *m, struct facts_totals *f)
 			f->counters[i] =
 			    clamp(f->counters[i] + copy.counters[i]);
 		if (p->state != PROC_DEAD)
-			f->connections += open_connections(m, &copy);
+			f->connections += open_connections(p, &copy);
 	}
 	f->connections = clamp(f->connections);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * listener.c: the addresses of the configuration and their listening sockets.
- * Only the master opens and closes them; children are born with copies.
+ * listener.c: the addresses of the generations and their listening sockets.
+ * Only the master opens and closes them; children are born with copies. A
+ * listener outlives generations: what a reload adds, changes and leaves can be
+ * undone until it is committed.
  */
 #include <sys/stat.h>
 
@@ -16,217 +18,35 @@
 
 #include "master/master.h"
 
-#define SOMAXCONN_FILE "/proc/sys/net/core/somaxconn"
+/* A queue that leaves was seen empty so many times in a row, and for so long
+ * nothing was sent there. */
+#define EMPTIES_ENOUGH 3
+#define LEAVE_NS (1 * NSEC_PER_SEC)
 
-/* An integer socket option of a listener; when it is wanted, its value. */
-static const struct {
-	const char *name;
-	int level, option;
-	size_t offset; /* of an int in struct url; 0 there: not set */
-} int_options[] = {
-	{ "rcvbuf", SOL_SOCKET, SO_RCVBUF, offsetof(struct url, rcvbuf) },
-	{ "sndbuf", SOL_SOCKET, SO_SNDBUF, offsetof(struct url, sndbuf) },
-	{ "defer-accept", IPPROTO_TCP, TCP_DEFER_ACCEPT,
-	    offsetof(struct url, defer_accept) },
-	{ "fastopen", IPPROTO_TCP, TCP_FASTOPEN,
-	    offsetof(struct url, fastopen) },
-};
-
-static int
-set_int(int fd, int level, int option, int value)
-{
-	return setsockopt(fd, level, option, &value, sizeof(value));
-}
-
-static int
-set_int_options(int fd, const struct url *url, struct err *err)
-{
-	size_t i;
-
-	for (i = 0; i < nitems(int_options); i++) {
-		int value;
-
-		(void)memcpy(&value, (const char *)url + int_options[i].offset,
-		    sizeof(value));
-		if (value == 0)
-			continue;
-		if (set_int(fd, int_options[i].level, int_options[i].option,
-			value) == -1)
-			return err_sys(err, "%s=%d", int_options[i].name,
-			    value);
-	}
-	return 0;
-}
-
-/* tcp:// with no host is one v6 socket that takes v4 too. */
-static bool
-is_dual(const struct url *url)
-{
-	return url->scheme == URL_TCP && url->host[0] == '\0';
-}
-
-static int
-explain_device(const struct url *url, struct err *err)
-{
-	err_sys(err, "device=%s", url->device);
-	if (err->sys == ENODEV) {
-		err->code = EXIT_BAD_CONFIG;
-		return err_hint(err, "ip link lists the devices there are");
-	}
-	return -1;
-}
-
-static int
-set_options(int fd, const struct listener *l, bool share, struct err *err)
-{
-	const struct url *url = &l->url;
-
-	if (l->addr.u.sa.sa_family == AF_UNIX)
-		return set_int_options(fd, url, err);
-	if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
-		return err_sys(err, "SO_REUSEADDR");
-	if (share && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
-		return err_sys(err, "reuseport=true");
-	if (l->addr.u.sa.sa_family == AF_INET6 &&
-	    set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !is_dual(url)) == -1)
-		return err_sys(err, "IPV6_V6ONLY");
-	if (url->freebind && set_int(fd, SOL_IP, IP_FREEBIND, 1) == -1)
-		return err_sys(err, "freebind=true");
-	if (url->device[0] != '\0' &&
-	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, url->device,
-		(socklen_t)strlen(url->device) + 1) == -1)
-		return explain_device(url, err);
-	return set_int_options(fd, url, err);
-}
-
-/* bind() failed: say what would mend it. */
-static int
-explain_bind(const struct listener *l, struct err *err)
-{
-	char text[URL_TEXT_MAX];
-	int sys = errno;
-
-	(void)url_print_short(&l->url, text, sizeof(text));
-	err_sys(err, "listen on %s", text);
-	switch (sys) {
-	case EADDRINUSE:
-		err->code = EXIT_UNAVAILABLE;
-		break;
-	case EACCES:
-		if (l->addr.u.sa.sa_family == AF_UNIX)
-			return err_hint(err,
-			    "the folder must be writable for the user who "
-			    "starts tine");
-		return err_hint(err,
-		    "ports below 1024 need root or CAP_NET_BIND_SERVICE: use "
-		    "a port such as 8080, or setcap cap_net_bind_service+ep "
-		    "on the binary");
-	case EADDRNOTAVAIL:
-		err->code = EXIT_BAD_CONFIG;
-		return err_hint(err,
-		    "no interface has this address; freebind=true listens "
-		    "before it is there");
-	case ENOENT:
-	case ENOTDIR:
-		err->code = EXIT_CANT_CREATE;
-		return err_hint(err, "make the folder first");
-	default:
-		break;
-	}
-	return -1;
-}
+/* Numbers are never used twice. */
+static uint32_t last_slot_id;
 
 /* Does an address we hold already cover this one? */
 static bool
 overlaps_ours(struct master *m, const struct listener *l)
 {
-	struct listener *other;
+	bool does = false;
+	size_t i, k;
 
-	for (other = m->listeners; other < l; other++)
-		if (addr_overlaps(&other->addr, &l->addr,
-			!is_dual(&other->url) && !is_dual(&l->url))) {
-			size_t i;
+	for (i = 0; i < m->nlisteners; i++) {
+		struct listener *other = m->listeners[i];
 
-			for (i = 0; i < other->nslots; i++)
-				(void)set_int(other->slots[i].fd, SOL_SOCKET,
-				    SO_REUSEPORT, 1);
-			return true;
-		}
-	return false;
-}
-
-/* A path's mode is the socket's at the moment of bind, less the umask. */
-static int
-bind_socket(int fd, const struct listener *l)
-{
-	bool has_mode = l->url.scheme == URL_UNIX && l->url.mode != -1;
-	mode_t mask = has_mode ? umask(0) : 0;
-	int rc;
-
-	if (has_mode)
-		(void)fchmod(fd, (mode_t)l->url.mode);
-	rc = bind(fd, &l->addr.u.sa, l->addr.len);
-	if (has_mode)
-		(void)umask(mask);
-	return rc;
-}
-
-/* A socket bound to the listener's address; -1 with the reason in err. */
-static int
-open_socket(struct listener *l, bool share, struct err *err)
-{
-	char text[URL_TEXT_MAX];
-	int fd;
-
-	fd = socket(l->addr.u.sa.sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1 && errno == EAFNOSUPPORT && is_dual(&l->url)) {
-		/* A kernel without IPv6. */
-		(void)addr_from_ip(&l->addr, "0.0.0.0", l->url.port);
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		    0);
+		if (other == l ||
+		    !addr_overlaps(&other->addr, &l->addr,
+			!socket_is_dual(&other->url) &&
+			    !socket_is_dual(&l->url)))
+			continue;
+		does = true;
+		for (k = 0; k < other->nslots; k++)
+			if (other->slots[k].fd != -1)
+				(void)socket_share(other->slots[k].fd);
 	}
-	if (fd == -1)
-		return err_sys(err, "socket");
-	if (set_options(fd, l, share, err) == -1) {
-		closefd(&fd);
-		return err_prefix(err, "listen on %s",
-		    url_print_short(&l->url, text, sizeof(text)));
-	}
-	if (bind_socket(fd, l) == -1) {
-		explain_bind(l, err);
-		closefd(&fd);
-	}
-	return fd;
-}
-
-static int
-somaxconn(void)
-{
-	static int n;
-	FILE *f;
-
-	if (n > 0)
-		return n;
-	n = SOMAXCONN;
-	f = fopen(SOMAXCONN_FILE, "re");
-	if (f == NULL)
-		return n;
-	if (fscanf(f, "%d", &n) != 1)
-		n = SOMAXCONN;
-	(void)fclose(f);
-	return n;
-}
-
-static int
-slot_listen(const struct listener *l, struct slot *s)
-{
-	int most = somaxconn();
-
-	if (listen(s->fd, l->url.backlog > 0 ? l->url.backlog : most) == -1)
-		return -1;
-	s->is_listening = true;
-	return 0;
+	return does;
 }
 
 /* The path exists now: its owner, and the inode by which we know it again. */
@@ -292,170 +112,557 @@ open_first(struct master *m, struct listener *l, struct err *err)
 	    unixpath_clear(&l->addr,
 		url_print_short(&l->url, text, sizeof(text)), err) == -1)
 		return -1;
-	s->fd = open_socket(l, share, err);
+	s->fd = socket_open(l, share, err);
 	if (s->fd == -1)
 		return -1;
 	/* At once: a path that nobody listens on looks stale to others. */
-	if (slot_listen(l, s) == -1)
-		return explain_bind(l, err);
+	if (socket_listen(l, s) == -1)
+		return socket_explain(l, err);
 	if (l->url.scheme == URL_UNIX ? claim_path(l, err) == -1
 				      : learn_port(l, err) == -1)
 		return -1;
-	if (l->has_slot_per_place &&
-	    set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
+	if (l->has_slot_per_place && socket_share(s->fd) == -1)
 		return err_sys(err, "SO_REUSEPORT");
 	return 0;
 }
 
+/* Have slots for this many places; those that are new are bound only, and get
+ * no connection before they listen: see listener_listen(). */
 static int
-listener_open(struct master *m, struct listener *l, struct err *err)
+open_slots(struct listener *l, size_t places, struct err *err)
 {
-	static uint32_t next_id;
-	size_t i;
+	struct slot *slots;
+	size_t i, n = MAX_OF(places, l->nslots);
 
-	l->slots = calloc(l->nslots, sizeof(*l->slots));
-	if (l->slots == NULL)
-		return err_sys(err, "memory for %zu sockets", l->nslots);
-	for (i = 0; i < l->nslots; i++)
-		l->slots[i] = (struct slot){
-			.id = next_id++,
+	slots = reallocarray(l->slots, n, sizeof(*slots));
+	if (slots == NULL)
+		return err_sys(err, "memory for %zu sockets", n);
+	l->slots = slots;
+	for (; l->nslots < n; l->nslots++)
+		slots[l->nslots] = (struct slot){ .fd = -1 };
+	for (i = 0; i < places; i++) {
+		if (slots[i].fd != -1)
+			continue;
+		slots[i] = (struct slot){
+			.id = ++last_slot_id,
 			.fd = -1,
 			.place = l->has_slot_per_place ? (int)i : -1,
 		};
-	if (url_addr(&l->url, &l->addr, err) == -1 ||
-	    open_first(m, l, err) == -1)
-		return -1;
-	/* These get no connection before they listen: see
-	 * listener_listen(). */
-	for (i = 1; i < l->nslots; i++) {
-		l->slots[i].fd = open_socket(l, true, err);
-		if (l->slots[i].fd == -1)
+		/* The first is open_first()'s. */
+		if (i == 0)
+			continue;
+		slots[i].fd = socket_open(l, true, err);
+		if (slots[i].fd == -1)
 			return -1;
 	}
 	return 0;
 }
 
+/* Close those beyond the first `places` that never listened. */
 static void
-listener_close(struct listener *l)
+close_unused(struct listener *l, size_t places)
 {
 	size_t i;
 
-	for (i = 0; i < l->nslots && l->slots != NULL; i++) {
-		/* A copy leaked to any process would go on swallowing
-		 * connections: close() alone is not enough. */
-		if (l->slots[i].fd != -1 && l->slots[i].is_listening)
-			(void)shutdown(l->slots[i].fd, SHUT_RDWR);
-		closefd(&l->slots[i].fd);
+	for (i = places; i < l->nslots; i++)
+		if (!l->slots[i].is_listening)
+			closefd(&l->slots[i].fd);
+}
+
+static int
+listener_open(struct master *m, struct listener *l, struct err *err)
+{
+	size_t n = l->has_slot_per_place ? (size_t)m->nplaces : 1;
+
+	if (open_slots(l, 1, err) == -1 ||
+	    url_addr(&l->url, &l->addr, err) == -1 ||
+	    open_first(m, l, err) == -1)
+		return -1;
+	return open_slots(l, n, err);
+}
+
+/* ---- the list ---- */
+
+static struct listener *
+listener_add(struct master *m, const struct generation *g,
+    const struct url *url)
+{
+	struct listener **all, *l = calloc(1, sizeof(*l));
+
+	all = reallocarray(m->listeners, m->nlisteners + 1,
+	    sizeof(struct listener *));
+	if (all != NULL)
+		m->listeners = all;
+	if (all == NULL || l == NULL) {
+		free(l);
+		return NULL;
 	}
-	free(l->slots);
-	l->slots = NULL;
+	l->url = *url;
+	l->said_port = url->port;
+	l->has_slot_per_place =
+	    policy_has_slot_per_place(url, g->conf.accept, m->nplaces);
+	all[m->nlisteners++] = l;
+	return l;
+}
+
+/* Stop listening, remove the path if it is ours, and forget the listener
+ * wherever it is known: its memory may come back as another one's. */
+static void
+listener_drop(struct master *m, struct listener *l)
+{
+	struct generation *g;
+	size_t i;
+
+	for (i = 0; i < l->nslots; i++)
+		socket_retire(l, &l->slots[i]);
+	steer_fini(&l->steer);
 	if (l->owns_path)
 		unixpath_remove(l->url.path, l->path_dev, l->path_ino);
-	l->owns_path = false;
+	TAILQ_FOREACH(g, &m->generations, entry)
+		for (i = 0; i < g->nlisteners; i++)
+			if (g->listeners[i] == l)
+				g->listeners[i] = NULL;
+	for (i = 0; m->listeners[i] != l; i++)
+		continue;
+	m->nlisteners--;
+	/* They are shown in this order. */
+	(void)memmove(&m->listeners[i], &m->listeners[i + 1],
+	    (m->nlisteners - i) * sizeof(struct listener *));
+	free(l->slots);
+	free(l);
 }
 
-static size_t
-count_listens(const struct conf *conf)
+/* As the operator wrote it, port 0 included. */
+static bool
+is_same_address(const struct listener *l, const struct url *url)
 {
-	size_t i, n = 0;
-
-	for (i = 0; i < conf->nservers; i++)
-		n += conf->servers[i].nlistens;
-	return n;
+	return l->url.scheme == url->scheme && l->said_port == url->port &&
+	    strcmp(l->url.host, url->host) == 0 &&
+	    strcmp(l->url.path, url->path) == 0;
 }
+
+static struct listener *
+find(struct master *m, const struct generation *g, const struct url *url)
+{
+	struct ctl_slot where;
+	size_t i;
+
+	for (i = 0; i < m->nlisteners; i++) {
+		struct listener *l = m->listeners[i];
+
+		/* Two of port 0 are two listeners. */
+		if (is_same_address(l, url) && !generation_find(g, l, &where))
+			return l;
+	}
+	return NULL;
+}
+
+/* ---- steering ---- */
 
 static void
-describe(struct master *m, struct listener *l, size_t server, size_t listen)
+listener_steer(struct listener *l)
 {
-	const struct url *url = &m->conf->servers[server].listens[listen];
+	struct err err;
+	size_t i;
 
-	*l = (struct listener){
-		.url = *url,
-		.server = (uint32_t)server,
-		.listen = (uint32_t)listen,
-		.has_slot_per_place =
-		    policy_has_slot_per_place(url, m->conf->accept, m->nplaces),
-	};
-	l->nslots = l->has_slot_per_place ? (size_t)m->nplaces : 1;
+	if (!l->has_slot_per_place || l->is_shut)
+		return;
+	for (i = 0; i < l->nslots; i++) {
+		struct slot *s = &l->slots[i];
+
+		if (!s->is_listening)
+			continue;
+		if (s->is_excluded)
+			(void)steer_exclude(&l->steer, s->id);
+		else
+			(void)steer_include(&l->steer, s->id);
+	}
+	if (steer_apply(&l->steer, &err) == -1)
+		log_warn("steering: %s", err.text);
 }
 
-static void
-warn_of_backlogs(const struct master *m)
+void
+listener_steer_all(struct master *m)
 {
 	size_t i;
 
 	for (i = 0; i < m->nlisteners; i++)
-		if (m->listeners[i].url.backlog > somaxconn())
-			log_warn("backlog=%d: the kernel allows %d; raise "
-				 "net.core.somaxconn",
-			    m->listeners[i].url.backlog, somaxconn());
+		listener_steer(m->listeners[i]);
+}
+
+void
+listener_retire(struct listener *l, struct slot *s)
+{
+	log_debug("slot %u: retired", (unsigned)s->id);
+	socket_retire(l, s);
+	s->is_excluded = false;
+	s->retire_ns = 0;
+	listener_steer(l);
+}
+
+/* ---- options of a listener that is there already ---- */
+
+/* What only a new socket could have. */
+static int
+check_fixed(const struct listener *l, const struct generation *g,
+    const struct url *url, struct err *err)
+{
+	const struct url *old = &l->url;
+	const struct {
+		const char *name;
+		bool has_changed;
+	} fixed[] = {
+		{ "device", strcmp(old->device, url->device) != 0 },
+		{ "freebind", old->freebind != url->freebind },
+		{ "mode", old->mode != url->mode },
+		{ "owner", strcmp(old->owner, url->owner) != 0 },
+		/* The kernel does not tell what it would have been. */
+		{ "rcvbuf", old->rcvbuf != 0 && url->rcvbuf == 0 },
+		{ "sndbuf", old->sndbuf != 0 && url->sndbuf == 0 },
+		{ "reuseport",
+		    l->has_slot_per_place && url->reuseport == URL_FALSE },
+		{ "accept mode",
+		    l->has_slot_per_place && url->reuseport == URL_UNSET &&
+			g->conf.accept == CONF_ACCEPT_SHARED },
+	};
+	char text[URL_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < nitems(fixed); i++) {
+		if (!fixed[i].has_changed)
+			continue;
+		err_set(err, EXIT_BAD_CONFIG,
+		    "%s of %s cannot change at a reload", fixed[i].name,
+		    url_print_short(old, text, sizeof(text)));
+		return err_hint(err,
+		    "listen on another address, or stop the server and start "
+		    "it again");
+	}
+	return 0;
+}
+
+static int
+tune_all(struct listener *l, const struct url *url, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < l->nslots; i++)
+		if (l->slots[i].fd != -1 &&
+		    socket_tune(l->slots[i].fd, url, err) == -1)
+			return -1;
+	for (i = 0; i < l->nslots; i++)
+		if (l->slots[i].is_listening &&
+		    socket_listen(l, &l->slots[i]) == -1)
+			return err_sys(err, "backlog=%d", url->backlog);
+	return 0;
+}
+
+static int
+listener_change(struct listener *l, const struct generation *g,
+    const struct url *url, struct err *err)
+{
+	uint16_t port = l->url.port;
+
+	if (check_fixed(l, g, url, err) == -1)
+		return -1;
+	l->before = l->url;
+	l->is_changed = true;
+	l->url = *url;
+	l->url.port = port;
+	return tune_all(l, &l->url, err);
+}
+
+/* It goes from one socket for all to one for each place. Its children know the
+ * first as theirs; only later ones have the others. */
+static int
+listener_split(struct listener *l, size_t places, struct err *err)
+{
+	if (socket_share(l->slots[0].fd) == -1)
+		return err_sys(err, "SO_REUSEPORT");
+	if (!l->has_slot_per_place)
+		l->split_ns = mono_ns();
+	l->has_slot_per_place = true;
+	l->slots[0].place = 0;
+	return open_slots(l, places, err);
 }
 
 int
-listener_open_all(struct master *m, struct err *err)
+listener_widen(struct master *m, int places, struct err *err)
 {
-	size_t i, k;
+	size_t i;
 
-	m->listeners = calloc(count_listens(m->conf), sizeof(*m->listeners));
-	if (m->listeners == NULL)
-		return err_sys(err, "memory for listeners");
-	for (i = 0; i < m->conf->nservers; i++)
-		for (k = 0; k < m->conf->servers[i].nlistens; k++) {
-			struct listener *l = &m->listeners[m->nlisteners++];
+	for (i = 0; i < m->nlisteners; i++) {
+		struct listener *l = m->listeners[i];
 
-			describe(m, l, i, k);
-			if (listener_open(m, l, err) == -1) {
-				if (err->sys == EADDRINUSE)
-					m->busy = l->addr;
-				listener_close_all(m);
+		if (l->is_leaving ||
+		    (!l->has_slot_per_place &&
+			!policy_has_slot_per_place(&l->url, m->conf->accept,
+			    places)))
+			continue;
+		if (listener_split(l, (size_t)places, err) == -1) {
+			listener_narrow(m);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void
+listener_narrow(struct master *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->nlisteners; i++)
+		if (m->listeners[i]->has_slot_per_place)
+			close_unused(m->listeners[i], (size_t)m->nplaces);
+}
+
+/* ---- generations ---- */
+
+static int
+open_one(struct master *m, struct generation *g, struct listener **slot,
+    const struct url *url, struct err *err)
+{
+	struct listener *l = find(m, g, url);
+
+	if (l != NULL) {
+		*slot = l;
+		if (listener_change(l, g, url, err) == -1)
+			return -1;
+		if (l->has_slot_per_place ||
+		    !policy_has_slot_per_place(url, g->conf.accept, m->nplaces))
+			return 0;
+		return listener_split(l, (size_t)m->nplaces, err);
+	}
+	l = listener_add(m, g, url);
+	if (l == NULL)
+		return err_sys(err, "memory for a listener");
+	*slot = l;
+	l->is_added = true;
+	if (listener_open(m, l, err) == 0)
+		return 0;
+	if (err->sys == EADDRINUSE)
+		m->busy = l->addr;
+	return -1;
+}
+
+static void
+warn_of_backlogs(const struct generation *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->nlisteners; i++)
+		if (g->listeners[i]->url.backlog > socket_backlog_max())
+			log_warn("backlog=%d: the kernel allows %d; raise "
+				 "net.core.somaxconn",
+			    g->listeners[i]->url.backlog,
+			    socket_backlog_max());
+}
+
+int
+listener_open_all(struct master *m, struct generation *g, struct err *err)
+{
+	size_t i, k, n = 0;
+
+	for (i = 0; i < g->conf.nservers; i++)
+		for (k = 0; k < g->conf.servers[i].nlistens; k++, n++)
+			if (open_one(m, g, &g->listeners[n],
+				&g->conf.servers[i].listens[k], err) == -1) {
+				listener_revert(m);
 				return -1;
 			}
-		}
-	warn_of_backlogs(m);
+	warn_of_backlogs(g);
 	return 0;
+}
+
+void
+listener_leave(struct master *m, const struct generation *g)
+{
+	struct ctl_slot where;
+	size_t i, k;
+
+	for (i = 0; i < m->nlisteners; i++) {
+		struct listener *l = m->listeners[i];
+
+		l->is_leaving = !generation_find(g, l, &where);
+		/* Who adopted a slot before was not told to keep it. */
+		for (k = 0; l->is_leaving && k < l->nslots; k++) {
+			l->slots[k].empties = 0;
+			(void)memset(l->slots[k].adopters, 0,
+			    sizeof(l->slots[k].adopters));
+		}
+	}
+	master_on_change(m);
+}
+
+static void
+listener_revive(struct listener *l)
+{
+	struct err err;
+	size_t i;
+
+	l->is_leaving = false;
+	if (l->is_changed) {
+		l->is_changed = false;
+		l->url = l->before;
+		if (tune_all(l, &l->url, &err) == -1)
+			log_warn("%s", err.text);
+	}
+	/* A socket that was shut can listen again. */
+	for (i = 0; l->is_shut && i < l->nslots; i++) {
+		struct slot *s = &l->slots[i];
+
+		if (!s->is_listening)
+			continue;
+		s->is_listening = false;
+		if (socket_listen(l, s) == -1)
+			log_sys(LOG_ERROR, "listen again");
+	}
+	l->is_shut = false;
+	listener_steer(l);
+}
+
+void
+listener_revert(struct master *m)
+{
+	size_t i = m->nlisteners;
+
+	while (i-- > 0)
+		if (m->listeners[i]->is_added)
+			listener_drop(m, m->listeners[i]);
+		else
+			listener_revive(m->listeners[i]);
+	master_on_change(m);
+}
+
+void
+listener_commit(struct master *m)
+{
+	size_t i = m->nlisteners;
+
+	while (i-- > 0) {
+		struct listener *l = m->listeners[i];
+
+		l->is_added = l->is_changed = false;
+		if (l->is_leaving)
+			listener_drop(m, l);
+	}
+	master_on_change(m);
+}
+
+/* ---- listeners that are left ---- */
+
+size_t
+listener_queue(const struct slot *s)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
+		return 0;
+	return info.tcpi_unacked;
+}
+
+bool
+listener_is_run_out(struct slot *s)
+{
+	s->empties = listener_queue(s) == 0 ? s->empties + 1 : 0;
+	return s->empties >= EMPTIES_ENOUGH;
+}
+
+/* Clients that stand in its queues are served; later ones are refused. A unix
+ * socket that was shut never listens again: it goes on until the commit. */
+static void
+shut_when_empty(struct master *m, struct listener *l)
+{
+	bool is_empty = mono_ns() - m->roll.since_ns >= LEAVE_NS;
+	size_t i;
+
+	if (!l->is_leaving || l->is_shut || l->url.scheme == URL_UNIX)
+		return;
+	for (i = 0; i < l->nslots; i++)
+		if (l->slots[i].is_listening)
+			is_empty &= listener_is_run_out(&l->slots[i]);
+	if (!is_empty)
+		return;
+	for (i = 0; i < l->nslots; i++)
+		if (l->slots[i].is_listening) {
+			(void)shutdown(l->slots[i].fd, SHUT_RDWR);
+			steer_on_close(&l->steer, l->slots[i].id);
+		}
+	l->is_shut = true;
+	master_on_change(m);
+}
+
+void
+listener_tick(struct master *m)
+{
+	size_t i;
+
+	if (m->roll.phase != ROLL_WATCHING)
+		return;
+	for (i = 0; i < m->nlisteners; i++)
+		shut_when_empty(m, m->listeners[i]);
 }
 
 void
 listener_close_all(struct master *m)
 {
 	while (m->nlisteners > 0)
-		listener_close(&m->listeners[--m->nlisteners]);
+		listener_drop(m, m->listeners[m->nlisteners - 1]);
 	free(m->listeners);
 	m->listeners = NULL;
 }
 
-size_t
-listener_heritage(const struct master *m, int place, struct heritage_slot *out,
-    size_t max)
+/* ---- children ---- */
+
+/* The slot of this place; NULL: the listener is gone. */
+static struct slot *
+slot_of(const struct listener *l, int place)
 {
-	size_t i;
+	if (l == NULL)
+		return NULL;
+	return &l->slots[l->has_slot_per_place ? place : 0];
+}
 
-	assert(m->nlisteners <= max);
-	for (i = 0; i < m->nlisteners; i++) {
-		const struct listener *l = &m->listeners[i];
-		const struct slot *s =
-		    &l->slots[l->has_slot_per_place ? place : 0];
+size_t
+listener_heritage(const struct generation *g, int place,
+    struct heritage_slot *out, size_t max)
+{
+	size_t i, used = 0;
 
-		out[i] = (struct heritage_slot){
+	assert(g->nlisteners <= max);
+	for (i = 0; i < g->nlisteners; i++) {
+		const struct slot *s = slot_of(g->listeners[i], place);
+		struct ctl_slot where;
+
+		if (s == NULL || !generation_find(g, g->listeners[i], &where))
+			continue;
+		out[used++] = (struct heritage_slot){
 			.id = s->id,
-			.server = l->server,
-			.listen = l->listen,
+			.server = where.server,
+			.listen = where.listen,
 			.fd = s->fd,
 		};
 	}
-	return m->nlisteners;
+	return used;
 }
 
 void
-listener_listen(struct master *m, int place)
+listener_listen(const struct proc *p)
 {
+	const struct generation *g = p->generation;
+	int place = p->place->number;
 	size_t i;
 
-	for (i = 0; i < m->nlisteners; i++) {
-		struct listener *l = &m->listeners[i];
-		struct slot *s = &l->slots[l->has_slot_per_place ? place : 0];
+	for (i = 0; i < g->nlisteners; i++) {
+		struct slot *s = slot_of(g->listeners[i], place);
 
-		if (!s->is_listening && slot_listen(l, s) == -1)
+		if (s == NULL || s->is_listening)
+			continue;
+		if (socket_listen(g->listeners[i], s) == -1)
 			log_sys(LOG_ERROR, "listen for child %d", place);
+		/* The program counts the members. */
+		listener_steer(g->listeners[i]);
 	}
 }

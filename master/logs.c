@@ -191,6 +191,34 @@ logs_start(const struct conf *conf, struct err *err)
 	return fd;
 }
 
+int
+logs_check(const struct conf *old, const struct conf *new, struct err *err)
+{
+	enum log_sink sink;
+	int fd;
+
+	if (strcmp(old->log_file, new->log_file) == 0)
+		return 0;
+	fd = open_log(new, &sink, err);
+	if (fd == -1)
+		return -1;
+	if (fd > STDERR_FILENO)
+		closefd(&fd);
+	return 0;
+}
+
+void
+logs_follow(struct master *m, const struct conf *old, const struct conf *new)
+{
+	struct err err;
+
+	/* Why it failed is in the log. */
+	if (strcmp(old->log_file, new->log_file) != 0)
+		(void)logs_reopen(m, &err);
+	if (old->log_level != new->log_level)
+		logs_set_level(m, new->log_level);
+}
+
 /* ---- changes ---- */
 
 uint32_t

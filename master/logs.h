@@ -26,6 +26,10 @@ struct proc;
  */
 int logs_start(const struct conf *, struct err *);
 
+/* Could the log of the new configuration be opened, where it is another than
+ * the old one's? -1 with the reason. */
+int logs_check(const struct conf *old, const struct conf *new, struct err *);
+
 /* ---- for a master that has children ---- */
 
 void logs_init(struct master *);
@@ -36,6 +40,10 @@ void logs_fini(struct master *);
 int logs_reopen(struct master *, struct err *);
 /* Change the level, here and in every child; later ones are born with it. */
 void logs_set_level(struct master *, enum log_level);
+/* The master's configuration is now `new`: log where it says, as much as it
+ * says, where that is not what the old one said. */
+void logs_follow(struct master *, const struct conf *old,
+    const struct conf *new);
 /* The number of the last change. */
 uint32_t logs_change(const struct master *);
 /* A live child that has not confirmed this change or a later one; NULL: none. */

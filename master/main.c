@@ -18,8 +18,6 @@
 #include "shared/rlimit.h"
 #include "shared/title.h"
 
-#define CGROUP_ROOT "/sys/fs/cgroup"
-
 static enum exit_code
 complain(const struct err *err)
 {
@@ -65,7 +63,7 @@ check(const struct conf *said, struct conf *effective)
 		conf_free(effective);
 	effective->is_daemon = said->is_daemon;
 	if (effective->processes == 0)
-		effective->processes = cpus_count(CGROUP_ROOT);
+		effective->processes = cpus_count(CPUS_CGROUP_ROOT);
 	checkrun_result_fini(&result);
 	return code;
 }
@@ -116,8 +114,7 @@ serve(struct conf *conf, const struct conf *said)
 			closefd(&log_fd);
 	} else {
 		warn_of_root(conf);
-		code = master_run(conf, said, log_fd);
-		pidfile_close(&pid_fd, conf->pid_file);
+		code = master_run(conf, said, log_fd, pid_fd);
 	}
 	return code;
 }

@@ -16,6 +16,7 @@
 #include "master/daemon.h"
 #include "master/logs.h"
 #include "master/master.h"
+#include "master/pidfile.h"
 #include "shared/title.h"
 
 #define BIND_RETRY_S 0.1
@@ -23,6 +24,8 @@
 #define HUSH_S 0.1 /* from the word to drain to the end of the listeners */
 #define FORCE_MARGIN_S                                                         \
 	4.0 /* past drain-timeout; the children's own come first */
+#define TICK_S 0.25
+#define TICKS_PER_SECOND 4
 #define DESCRIPTORS_FIXED 64 /* of the master beside sockets and children */
 #define BOARD_SPARE_PAGES 64 /* for successors and those that drain */
 
@@ -31,6 +34,9 @@ const char *const master_state_names[MASTER_NSTATES] = {
 	[MASTER_BIND] = "bind",
 	[MASTER_STARTING] = "starting",
 	[MASTER_RUNNING] = "running",
+	[MASTER_RELOADING] = "reloading",
+	[MASTER_SCALING] = "scaling",
+	[MASTER_UPGRADING] = "upgrading",
 	[MASTER_STOPPING] = "stopping",
 	[MASTER_EXIT] = "exit",
 };
@@ -39,7 +45,11 @@ static const unsigned master_next[MASTER_NSTATES] = {
 	[MASTER_INIT] = BIT(MASTER_BIND),
 	[MASTER_BIND] = BIT(MASTER_STARTING) | BIT(MASTER_EXIT),
 	[MASTER_STARTING] = BIT(MASTER_RUNNING) | BIT(MASTER_STOPPING),
-	[MASTER_RUNNING] = BIT(MASTER_STOPPING),
+	[MASTER_RUNNING] = BIT(MASTER_RELOADING) | BIT(MASTER_SCALING) |
+	    BIT(MASTER_UPGRADING) | BIT(MASTER_STOPPING),
+	[MASTER_RELOADING] = BIT(MASTER_RUNNING) | BIT(MASTER_STOPPING),
+	[MASTER_SCALING] = BIT(MASTER_RUNNING) | BIT(MASTER_STOPPING),
+	[MASTER_UPGRADING] = BIT(MASTER_RUNNING) | BIT(MASTER_STOPPING),
 	[MASTER_STOPPING] = BIT(MASTER_EXIT),
 };
 
@@ -47,13 +57,36 @@ static const unsigned master_next[MASTER_NSTATES] = {
  * the master had allocated as reachable. */
 static struct master the_master;
 
-static void
-set_state(struct master *m, enum master_state to)
+void
+master_set_state(struct master *m, enum master_state to)
 {
 	assert(master_next[m->state] & BIT(to));
 	log_debug("%s > %s", master_state_names[m->state],
 	    master_state_names[to]);
 	m->state = to;
+}
+
+bool
+master_is_serving(const struct master *m)
+{
+	/* As long as a stop is delayed, all goes on. */
+	return (m->state >= MASTER_STARTING && m->state < MASTER_STOPPING) ||
+	    ev_is_active(&m->delay_w);
+}
+
+const char *
+master_handler_of(const struct master *m, const struct listener *l)
+{
+	struct ctl_slot where;
+	const struct generation *g;
+
+	if (l->url.handler[0] != '\0')
+		return l->url.handler;
+	/* One that a reload adds or leaves is not the serving generation's. */
+	TAILQ_FOREACH_REVERSE(g, &m->generations, generation_list, entry)
+		if (generation_find(g, l, &where))
+			return g->conf.servers[where.server].handler;
+	return "";
 }
 
 int
@@ -76,11 +109,11 @@ master_print_listeners(const struct master *m, char *dst, size_t size)
 
 	dst[0] = '\0';
 	for (i = 0; i < m->nlisteners && used < size; i++) {
-		const struct listener *l = &m->listeners[i];
+		const struct listener *l = m->listeners[i];
 		int n = snprintf(dst + used, size - used, "%s%s (%s)",
 		    i == 0 ? "" : ", ",
 		    url_print_short(&l->url, text, sizeof(text)),
-		    m->conf->servers[l->server].handler);
+		    master_handler_of(m, l));
 
 		used += n < 0 ? 0 : (size_t)n;
 	}
@@ -112,7 +145,7 @@ update_title(struct master *m)
 	int n = master_accepting(m);
 
 	(void)snprintf(title, sizeof(title), "master, %d %s, gen %u", n,
-	    n == 1 ? "child" : "children", m->generation);
+	    n == 1 ? "child" : "children", m->generation->number);
 	if (strcmp(title, m->title) == 0)
 		return;
 	(void)memcpy(m->title, title, sizeof(title));
@@ -123,7 +156,7 @@ static void
 set_running(struct master *m)
 {
 	ev_timer_stop(m->loop, &m->bind_w);
-	set_state(m, MASTER_RUNNING);
+	master_set_state(m, MASTER_RUNNING);
 	m->min_accepting = master_accepting(m);
 	update_title(m);
 	print_ready(m);
@@ -227,7 +260,7 @@ drain_all(struct master *m)
 	struct proc *p, *next;
 
 	TAILQ_FOREACH_SAFE(p, &m->procs, entry, next) {
-		if (p->state == PROC_READY)
+		if (p->state == PROC_READY || p->state == PROC_SUSPECT)
 			proc_drain(p, CTL_STOPPING);
 		else if (p->state != PROC_DRAINING)
 			proc_end(p);
@@ -249,13 +282,11 @@ on_hush(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* No more forks, no more service: from here on it only waits for the end. */
 static void
-set_stopping(struct master *m, double patience)
+end_service(struct master *m, double patience)
 {
 	int i;
 
-	ev_timer_stop(m->loop, &m->bind_w);
-	set_state(m, MASTER_STOPPING);
-	for (i = 0; i < m->nplaces; i++)
+	for (i = 0; i < m->nplaces_used; i++)
 		place_stop(&m->places[i]);
 	ev_timer_set(&m->force_w, patience, 0);
 	ev_timer_start(m->loop, &m->force_w);
@@ -263,24 +294,74 @@ set_stopping(struct master *m, double patience)
 	master_on_change(m);
 }
 
+static void
+set_stopping(struct master *m)
+{
+	ev_timer_stop(m->loop, &m->bind_w);
+	op_cancel_all(m);
+	master_set_state(m, MASTER_STOPPING);
+	master_on_change(m);
+}
+
+static void
+drain_and_end(struct master *m)
+{
+	end_service(m, m->conf->drain_timeout + FORCE_MARGIN_S);
+	drain_all(m);
+}
+
+/* The load balancers have had the time to see that we are not ready. */
+static void
+on_delay(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	drain_and_end(w->data);
+}
+
+static void
+stop_at_once(struct master *m)
+{
+	if (ev_is_active(&m->delay_w)) {
+		ev_timer_stop(m->loop, &m->delay_w);
+		end_service(m, FORCE_MARGIN_S);
+	}
+	end_all(m);
+}
+
+static void
+stop_gracefully(struct master *m)
+{
+	if (m->conf->drain_delay > 0) {
+		log_info("going on for %g s as one that is not ready",
+		    m->conf->drain_delay);
+		ev_timer_set(&m->delay_w, m->conf->drain_delay, 0);
+		ev_timer_start(m->loop, &m->delay_w);
+	} else {
+		drain_and_end(m);
+	}
+}
+
 void
 master_stop(struct master *m, bool now)
 {
 	if (m->state == MASTER_BIND) {
-		set_state(m, MASTER_EXIT);
+		master_set_state(m, MASTER_EXIT);
 		return;
 	}
 	if (m->state == MASTER_STOPPING || m->state == MASTER_EXIT) {
 		log_info("stopping at once");
-		end_all(m);
+		stop_at_once(m);
 		return;
 	}
 	log_info("stopping%s", now ? " at once" : "");
-	set_stopping(m, m->conf->drain_timeout + FORCE_MARGIN_S);
-	if (now)
+	set_stopping(m);
+	if (now) {
+		end_service(m, FORCE_MARGIN_S);
 		end_all(m);
-	else
-		drain_all(m);
+	} else {
+		stop_gracefully(m);
+	}
 }
 
 /* For the operator who looks at the terminal, and for the log. */
@@ -302,10 +383,11 @@ master_fail(struct master *m, const struct err *err)
 	print_err(err);
 	m->exit_code = err->code;
 	if (m->state == MASTER_BIND) {
-		set_state(m, MASTER_EXIT);
+		master_set_state(m, MASTER_EXIT);
 		return;
 	}
-	set_stopping(m, FORCE_MARGIN_S);
+	set_stopping(m);
+	end_service(m, FORCE_MARGIN_S);
 	TAILQ_FOREACH_SAFE(p, &m->procs, entry, next)
 		proc_kill(p);
 }
@@ -341,14 +423,16 @@ settle(struct master *m)
 {
 	while (m->is_changed) {
 		m->is_changed = false;
-		slot_update(m);
 		if (m->state == MASTER_STARTING)
 			check_start(m);
+		op_step(m);
+		slot_update(m);
 		if (m->state == MASTER_STOPPING && is_alone(m))
-			set_state(m, MASTER_EXIT);
+			master_set_state(m, MASTER_EXIT);
 		if (m->control != NULL)
 			control_on_change(m->control);
 	}
+	generation_sweep(m);
 }
 
 /* While nobody at all serves, one place is tried each second, whatever its
@@ -359,9 +443,9 @@ rescue(struct master *m)
 	struct place *best = NULL;
 	int i;
 
-	if ((m->state != MASTER_STARTING && m->state != MASTER_RUNNING) ||
+	if (!master_is_serving(m) ||
 	    m->count[PROC_READY] + m->count[PROC_STARTING] +
-		    m->count[PROC_PREPARED] >
+		    m->count[PROC_PREPARED] + m->count[PROC_SUSPECT] >
 		0)
 		return;
 	for (i = 0; i < m->nplaces; i++)
@@ -373,18 +457,33 @@ rescue(struct master *m)
 }
 
 static void
-on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+each_second(struct master *m)
 {
-	struct master *m = w->data;
 	struct proc *p;
 
-	(void)loop;
-	(void)revents;
 	TAILQ_FOREACH(p, &m->procs, entry)
 		mctl_tick(p);
 	rescue(m);
 	update_title(m);
 	log_retry();
+}
+
+static void
+on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct master *m = w->data;
+
+	(void)loop;
+	(void)revents;
+	watch_tick(m);
+	listener_tick(m);
+	scale_tick(m);
+	if (m->ticks++ % TICKS_PER_SECOND == 0)
+		each_second(m);
+	/* An operation may wait for nothing but the time. */
+	if (m->ops.ticket != 0)
+		master_on_change(m);
+	m->tick_ns = mono_ns();
 }
 
 /* ---- binding ---- */
@@ -394,14 +493,17 @@ open_places(struct master *m, struct err *err)
 {
 	int i;
 
-	if (board_open(&m->board, (size_t)m->nplaces * 2 + BOARD_SPARE_PAGES,
-		err) == -1)
+	if (board_open(&m->board,
+		(size_t)CONF_PROCESSES_MAX * 2 + BOARD_SPARE_PAGES, err) == -1)
 		return -1;
-	m->places = calloc((size_t)m->nplaces, sizeof(*m->places));
+	/* The kernel gives memory only for those that are used. */
+	m->places = calloc(CONF_PROCESSES_MAX, sizeof(*m->places));
 	if (m->places == NULL)
-		return err_sys(err, "memory for %d places", m->nplaces);
-	for (i = 0; i < m->nplaces; i++)
+		return err_sys(err, "memory for places");
+	for (i = 0; i < m->nplaces; i++) {
 		place_init(&m->places[i], m, i);
+		place_open(&m->places[i]);
+	}
 	policy_bucket_init(&m->bucket, m->nplaces, mono_ns());
 	return 0;
 }
@@ -432,7 +534,7 @@ warn_of_descriptors(const struct master *m)
 	struct rlimit limit;
 
 	for (i = 0; i < m->nlisteners; i++)
-		need += m->listeners[i].nslots;
+		need += m->listeners[i]->nslots;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < need)
 		log_warn("%d children need %zu descriptors in the master, and "
 			 "the limit is %llu; raise it with ulimit -n or "
@@ -450,7 +552,8 @@ set_starting(struct master *m)
 		return;
 	}
 	warn_of_descriptors(m);
-	set_state(m, MASTER_STARTING);
+	listener_commit(m);
+	master_set_state(m, MASTER_STARTING);
 	ev_timer_stop(m->loop, &m->bind_w);
 	ev_set_cb(&m->bind_w, on_start_timeout);
 	ev_timer_set(&m->bind_w, m->conf->start_timeout, 0);
@@ -467,7 +570,7 @@ on_bind(struct ev_loop *loop, ev_timer *w, int revents)
 	    (double)(mono_ns() - m->started_ns) / (double)NSEC_PER_SEC;
 
 	(void)revents;
-	if (listener_open_all(m, &m->bind_error) == 0) {
+	if (listener_open_all(m, m->generation, &m->bind_error) == 0) {
 		set_starting(m);
 		return;
 	}
@@ -499,18 +602,16 @@ master_abandon(struct master *m)
 }
 
 static void
-master_init(struct master *m, const struct conf *conf, int log_fd)
+master_init(struct master *m, int log_fd)
 {
 	*m = (struct master){
-		.conf = conf,
 		.log_fd = log_fd,
-		.generation = 1,
 		.started_ns = mono_ns(),
-		.nplaces = conf->processes,
+		.tick_ns = mono_ns(),
 		.fork_log = { .burst = 1 },
 		.gossip_log = { .burst = 20 },
-		.min_accepting = conf->processes,
 	};
+	TAILQ_INIT(&m->generations);
 	TAILQ_INIT(&m->procs);
 	TAILQ_INIT(&m->checkruns);
 	m->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -519,7 +620,9 @@ master_init(struct master *m, const struct conf *conf, int log_fd)
 	ev_timer_init(&m->bind_w, on_bind, 0, 0);
 	ev_timer_init(&m->force_w, on_force, 0, 0);
 	ev_timer_init(&m->hush_w, on_hush, HUSH_S, 0);
-	ev_timer_init(&m->tick_w, on_tick, 1, 1);
+	ev_timer_init(&m->tick_w, on_tick, TICK_S, TICK_S);
+	ev_timer_init(&m->delay_w, on_delay, 0, 0);
+	m->delay_w.data = m;
 	m->bind_w.data = m->force_w.data = m;
 	m->hush_w.data = m->tick_w.data = m;
 	logs_init(m);
@@ -532,6 +635,9 @@ master_fini(struct master *m)
 	if (m->control != NULL)
 		control_close(&m->control);
 	listener_close_all(m);
+	pidfile_close(&m->pid_fd, m->conf->pid_file);
+	generation_free_all(m);
+	op_fini(m);
 	board_close(&m->board);
 	free(m->places);
 	m->places = NULL;
@@ -542,19 +648,29 @@ master_fini(struct master *m)
 }
 
 enum exit_code
-master_run(const struct conf *conf, const struct conf *said, int log_fd)
+master_run(struct conf *conf, const struct conf *said, int log_fd, int pid_fd)
 {
 	struct master *m = &the_master;
 	struct err err;
 
-	master_init(m, conf, log_fd);
+	master_init(m, log_fd);
 	m->said = said;
+	m->pid_fd = pid_fd;
 	if (m->loop == NULL) {
 		err_set(&err, EXIT_SYSTEM, "no event loop: epoll is missing");
 		print_err(&err);
 		return err.code;
 	}
-	set_state(m, MASTER_BIND);
+	m->generation = generation_new(m, conf);
+	if (m->generation == NULL) {
+		err_set(&err, EXIT_SYSTEM, "no memory");
+		print_err(&err);
+		return err.code;
+	}
+	m->conf = &m->generation->conf;
+	m->nplaces = m->nplaces_used = m->conf->processes;
+	m->min_accepting = m->nplaces;
+	master_set_state(m, MASTER_BIND);
 	ev_timer_start(m->loop, &m->bind_w);
 	for (;;) {
 		settle(m);

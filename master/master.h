@@ -15,7 +15,13 @@
 #include <stdint.h>
 
 #include "master/checkrun.h"
+#include "master/generation.h"
+#include "master/operation.h"
 #include "master/policy.h"
+#include "master/reload.h"
+#include "master/roll.h"
+#include "master/scale.h"
+#include "master/steer.h"
 #include "shared/addr.h"
 #include "shared/board.h"
 #include "shared/conf.h"
@@ -31,26 +37,38 @@ struct proc;
 
 #define SLOT_ADOPTERS_MAX (2 * POLICY_ADOPTERS)
 
-/* A listening socket. The master holds its descriptor until the very end, so
- * that no queue dies with a child. */
+/* A listening socket. The master holds its descriptor until the slot is
+ * retired, so that no queue dies with a child. */
 struct slot {
 	uint32_t id;
-	int fd;
+	int fd;    /* -1: retired */
 	int place; /* whose it is; -1: shared by all */
 	bool is_listening;
+	bool is_excluded;   /* new connections are steered away from it */
+	unsigned empties;   /* times in a row that its queue was empty */
+	uint64_t retire_ns; /* parked until then; 0: not parked */
 	/* NULL: none. More than are wanted, for those whose RELEASE waits. */
 	struct proc *adopters[SLOT_ADOPTERS_MAX];
 };
 
-/* An address of the configuration and its slots. */
+/*
+ * An address that generations listen on, and its slots. Which server it is of
+ * is each generation's own matter: generation_find().
+ */
 struct listener {
-	struct url url; /* its port is the real one */
-	struct addr addr;
-	uint32_t server; /* index into conf->servers */
-	uint32_t listen; /* index into that server's listens */
+	struct url url;    /* as the youngest generation has it; the real port */
+	struct url before; /* while a reload may be undone: its options */
+	struct addr addr;  /* likewise */
+	uint16_t said_port; /* 0: the kernel chose the one in the URL */
+	uint64_t split_ns;  /* when it was split into a slot per place; 0: born so */
 	bool has_slot_per_place;
+	bool is_added;   /* by a reload that may be undone */
+	bool is_changed; /* likewise: `before` counts */
+	bool is_leaving; /* the rolled generation does not have it */
+	bool is_shut;    /* and its queue is empty: clients are refused */
 	struct slot *slots;
 	size_t nslots;
+	struct steer steer; /* its sockets that listen, if a slot per place */
 	bool owns_path; /* a unix path that we made: */
 	dev_t path_dev;
 	ino_t path_ino;
@@ -59,14 +77,16 @@ struct listener {
 /*
  * One child process.
  *
- *     STARTING > PREPARED > READY > DRAINING > DEAD
+ *     STARTING > PREPARED > READY <> SUSPECT > DRAINING > DEAD
  *
- * Any live one may go to DRAINING, when the server stops, and to DEAD.
+ * Any live one may go to DRAINING, when it is not wanted any more, and to
+ * DEAD. A reload that is undone takes DRAINING back to READY.
  */
 enum proc_state {
 	PROC_STARTING, /* forked; must be PREPARED within start-timeout */
 	PROC_PREPARED, /* initialised, was told to START */
 	PROC_READY,    /* accepting */
+	PROC_SUSPECT,  /* READY, but its heart has not beaten for a while */
 	PROC_DRAINING, /* not accepting, finishing its connections */
 	PROC_DEAD,     /* its channel ended, or it was reaped */
 	PROC_NSTATES
@@ -80,16 +100,25 @@ struct proc {
 	enum proc_state last_state; /* before DEAD, for the obituary */
 	pid_t pid;
 	int pidfd; /* the only way it is ever signalled */
-	unsigned generation;
+	struct generation *generation;
 	int page;            /* of the board */
 	int ctl;             /* control channel; -1 once it ended */
 	uint32_t seq;        /* of the next message to it */
 	unsigned owed;       /* BIT(type) of messages it could not be sent */
 	uint64_t blocked_ns; /* since when; 0: it can be told */
 	enum ctl_reason drain_reason;
+	uint32_t drain_ticket; /* of the operation that waits for its end */
 	uint32_t log_change; /* the last one of the log that it confirmed */
 	uint64_t born_ns;
-	uint64_t ready_ns; /* 0: never */
+	uint64_t prepared_ns; /* 0: never */
+	uint64_t ready_ns;    /* 0: never */
+	uint64_t beat;        /* its heartbeat as it was last seen to change */
+	uint64_t beat_ns;     /* when that was */
+	double noise;         /* 0..1, of its own: so that not all recycle at once */
+	bool is_held;         /* PREPARED is not answered with START */
+	bool is_hung;         /* was told to abort */
+	bool is_resuming;     /* was told RESUME, and has not said READY */
+	bool is_ending;       /* was told STOP, or has said DRAINED */
 	bool is_sick;      /* cannot accept for now: EMFILE and the like */
 	bool is_guilty;    /* killed for breaking the protocol */
 	bool is_killed;    /* by us */
@@ -112,7 +141,9 @@ struct place {
 	bool is_due;            /* fork for it between this turn and the next */
 	bool wants_token;       /* its next fork is no plain replacement */
 	bool wants_successor;   /* the incumbent is to be replaced */
+	bool holds;             /* its next child waits for START: a canary */
 	enum ctl_reason reason; /* why */
+	struct generation *generation; /* of its next child */
 	unsigned strikes;
 	char last_strike[256]; /* how its last child failed, or "" */
 	uint64_t restarts;
@@ -121,14 +152,18 @@ struct place {
 
 /*
  *     INIT > BIND > STARTING > RUNNING > STOPPING > EXIT
+ *                               <> RELOADING, SCALING, UPGRADING
  *
- * STARTING may go to STOPPING too, and BIND to EXIT.
+ * STARTING and the three operations may go to STOPPING too, and BIND to EXIT.
  */
 enum master_state {
 	MASTER_INIT,
 	MASTER_BIND,     /* waiting for a busy address */
 	MASTER_STARTING, /* generation 1 is not complete */
 	MASTER_RUNNING,
+	MASTER_RELOADING,
+	MASTER_SCALING,
+	MASTER_UPGRADING,
 	MASTER_STOPPING,
 	MASTER_EXIT,
 	MASTER_NSTATES
@@ -139,20 +174,28 @@ extern const char *const master_state_names[MASTER_NSTATES];
 
 struct master {
 	struct ev_loop *loop;
-	const struct conf *conf;
+	const struct conf *conf; /* of the generation that serves */
 	const struct conf *said; /* what conf was made of, for checks to come */
 	struct checkrun_list checkruns;
 	enum master_state state;
 	enum exit_code exit_code;
-	unsigned generation;
+	struct generation_list generations; /* all that are in use */
+	struct generation *generation;      /* the one that serves */
+	unsigned last_generation;           /* number of the youngest */
 	uint64_t started_ns;
-	struct listener *listeners;
+	struct listener **listeners;
 	size_t nlisteners;
-	struct place *places;
-	int nplaces;
+	struct place *places; /* CONF_PROCESSES_MAX, so that none ever moves */
+	int nplaces;          /* children that are wanted */
+	int nplaces_used;     /* more while places are being left */
+	struct operations ops;
+	struct reload reload;
+	struct roll roll;
+	struct scale scale;
 	struct proc_list procs; /* all that are not reaped */
 	int count[PROC_NSTATES];
 	struct board board;
+	int pid_fd;          /* of the locked pidfile; -1: none */
 	int log_fd;          /* what the log uses; children are born with it */
 	uint32_t log_change; /* number of the last one, see logs.h */
 	struct control *control; /* NULL: none */
@@ -162,12 +205,14 @@ struct master {
 	struct policy_bucket bucket;
 	struct policy_rate at_once;
 	struct log_limit fork_log, gossip_log; /* gossip: what children say */
+	struct err fork_error;                 /* of the last fork; text "": none */
 	uint64_t totals[BOARD_NCOUNTERS];      /* of children that are gone */
-	uint64_t crashes;
+	uint64_t crashes, hangs, reloads, rollbacks, upgrades;
 	bool is_changed;   /* master_on_change() was called */
 	int stillborn;     /* deaths in a row while no child was ever READY */
 	bool was_ready;    /* some child was READY once */
-	int min_accepting; /* fewest READY children since RUNNING */
+	int min_accepting; /* fewest READY children since the last operation
+	                    * began */
 	uint64_t cut;      /* connections that drains had to end */
 	char last_words[CTL_TEXT_MAX]; /* of a child that could not start */
 	struct err last_error;         /* text "": none */
@@ -181,16 +226,23 @@ struct master {
 	ev_timer bind_w;  /* BIND: next try; then the start-timeout */
 	ev_timer force_w; /* STOPPING: the patience has an end */
 	ev_timer hush_w;  /* STOPPING: the listeners close */
-	ev_timer tick_w;  /* each second */
+	ev_timer delay_w; /* STOPPING: drain-delay, while all go on */
+	ev_timer tick_w;  /* four times a second */
+	unsigned ticks;
+	uint64_t tick_ns; /* when the last one ended */
 	ev_timer logs_w;  /* patience with children after a change of the log */
 };
 
 /* ---- master.c ---- */
 
-/* Serve conf until told to stop; returns the exit code. said is what the
- * command line says. log_fd is logs_start()'s and is closed in the end. */
-enum exit_code master_run(const struct conf *, const struct conf *said,
-    int log_fd);
+/* Serve conf, which is taken over, until told to stop; returns the exit code.
+ * said is what the command line says. log_fd is logs_start()'s and is closed in
+ * the end, pid_fd is pidfile_open()'s or -1, and is closed likewise. */
+enum exit_code master_run(struct conf *, const struct conf *said, int log_fd,
+    int pid_fd);
+void master_set_state(struct master *, enum master_state);
+/* From the first fork to the word to stop. */
+bool master_is_serving(const struct master *);
 /* In a forked child: let go of the loop, so that the child can make its own.
  * The watchers are stopped first: a signal watcher of a destroyed loop would
  * abort the child's. */
@@ -203,6 +255,8 @@ void master_fail(struct master *, const struct err *);
  * this turn of the loop and the next, so that no event handler runs inside
  * another. */
 void master_on_change(struct master *);
+/* The name of the handler that a listener leads to. */
+const char *master_handler_of(const struct master *, const struct listener *);
 /* "tcp://127.0.0.1:8080 (http), unix:///run/x (echo)". Returns dst. */
 char *master_print_listeners(const struct master *, char *dst, size_t size);
 /* Children that are READY; one that is sick is counted. */
@@ -225,18 +279,63 @@ void signals_end(struct master *);
  * that failed, with the reason in err. */
 int single_run(const struct conf *said, struct err *);
 
+/* ---- socket.c: one listening socket ---- */
+
+/* A socket bound to the listener's address, whose port may become known;
+ * share: with SO_REUSEPORT. -1 with the reason in err. */
+int socket_open(struct listener *, bool share, struct err *);
+int socket_listen(struct listener *, struct slot *);
+int socket_share(int fd);
+/* Give a socket the options of this URL that can change while it listens. */
+int socket_tune(int fd, const struct url *, struct err *);
+/* bind() or listen() failed: say what would mend it. */
+int socket_explain(const struct listener *, struct err *);
+int socket_backlog(const struct listener *);
+/* What the kernel allows. */
+int socket_backlog_max(void);
+/* No handshake of it ends any more, whoever holds copies; and close it. */
+void socket_retire(struct listener *, struct slot *);
+/* tcp:// with no host is one v6 socket that takes v4 too. */
+bool socket_is_dual(const struct url *);
+
 /* ---- listener.c: addresses ---- */
 
-/* Open every listener of conf: slot 0 listens, the others are bound only. -1
- * with nothing left open; err.sys is EADDRINUSE when waiting may help. */
-int listener_open_all(struct master *, struct err *);
+/*
+ * Find or open every listener of a generation: slot 0 of a new one listens, the
+ * others are bound only. Listeners that the serving generation has and this one
+ * has not go on until listener_commit(). -1 with nothing changed; err.sys is
+ * EADDRINUSE when waiting may help.
+ */
+int listener_open_all(struct master *, struct generation *, struct err *);
+/* The listeners that this generation does not have are to be left. */
+void listener_leave(struct master *, const struct generation *);
+/* Undo what listener_open_all() and listener_leave() did. */
+void listener_revert(struct master *);
+/* It cannot be undone any more: close what was left. */
+void listener_commit(struct master *);
+/* Each tick: shut those that are left when their queues are empty. */
+void listener_tick(struct master *);
 /* Stop listening and remove the unix paths that are ours. */
 void listener_close_all(struct master *);
 /* The slots a child of this place is born with; fills out, at most max. */
-size_t listener_heritage(const struct master *, int place,
+size_t listener_heritage(const struct generation *, int place,
     struct heritage_slot *out, size_t max);
-/* Let the slots of this place listen: its child is PREPARED. */
-void listener_listen(struct master *, int place);
+/* Let the slots of this child's place listen: it is PREPARED. */
+void listener_listen(const struct proc *);
+/* Have a slot for each place up to `places`; a listener that all share becomes
+ * one with a slot per place when the mode is auto. -1: nothing was changed. */
+int listener_widen(struct master *, int places, struct err *);
+/* Steer new connections away from the slots that are excluded, of every
+ * listener. */
+void listener_steer_all(struct master *);
+/* Close a slot that was excluded for long enough. */
+void listener_retire(struct listener *, struct slot *);
+/* Close the sockets of places beyond nplaces that never listened. */
+void listener_narrow(struct master *);
+/* Connections that wait in its queue; half-open ones cannot be seen. */
+size_t listener_queue(const struct slot *);
+/* To be asked now and then: was the queue empty each of the last times? */
+bool listener_is_run_out(struct slot *);
 
 /* ---- unixpath.c: paths of unix sockets, also the control socket's ---- */
 
@@ -266,6 +365,10 @@ void slot_forget(struct master *, const struct proc *);
 /* ---- place.c ---- */
 
 void place_init(struct place *, struct master *, int number);
+/* It is wanted: fork for it. */
+void place_open(struct place *);
+/* It is not wanted any more: its child drains. */
+void place_leave(struct place *);
 /* Fork now if a place is due; called between turns of the loop only. */
 void place_fork_due(struct master *);
 /* The incumbent, the successor or a draining child of this place died. */
@@ -274,6 +377,13 @@ void place_on_death(struct place *, struct proc *);
 void place_on_ready(struct place *, struct proc *);
 /* Replace the incumbent, make before break. False: already under way. */
 bool place_recycle(struct place *, enum ctl_reason);
+/* Replace whoever is there by a child of this generation; holds: it waits for
+ * proc_start(). A draining child of it is called back, if there is one. */
+void place_replace(struct place *, struct generation *, enum ctl_reason,
+    bool holds);
+/* The youngest draining child of this place and generation that can be called
+ * back, or NULL. */
+struct proc *place_veteran(const struct place *, const struct generation *);
 /* Nobody serves: fork for this place whatever its strikes. */
 void place_rescue(struct place *);
 /* No successor came to life: the incumbent stays. */
@@ -285,6 +395,14 @@ void place_stop(struct place *);
 
 /* Take over a process just forked. */
 struct proc *proc_new(struct place *, pid_t, int pidfd, int ctl, int page);
+/* It is PREPARED: let it serve. */
+void proc_start(struct proc *);
+/* It is READY, for the first time or again. */
+void proc_on_ready(struct proc *);
+/* Call it back from its drain: it says READY when it comes. */
+void proc_resume(struct proc *);
+/* It had said that it leaves, and left in order. */
+bool proc_has_left(const struct proc *);
 void proc_set_state(struct proc *, enum proc_state);
 /* Signal it; harmless when it is already gone. */
 void proc_signal(struct proc *, int sig);
@@ -293,6 +411,8 @@ void proc_drain(struct proc *, enum ctl_reason);
 void proc_end(struct proc *);
 /* Send a message that has no payload, or DRAIN as proc_drain() meant it. */
 void proc_tell(struct proc *, enum ctl_type);
+/* It is to die by itself within so many seconds, or is killed. */
+void proc_expect_end(struct proc *, double seconds);
 /* It said that it has drained and leaves. */
 void proc_on_drained(struct proc *);
 /* Its channel ended: it serves no more, and is given a moment to be reaped. */
@@ -301,6 +421,13 @@ void proc_on_eof(struct proc *);
 void proc_kill(struct proc *);
 /* waitpid() has it. */
 void proc_on_reaped(struct proc *, int wait_status);
+
+/* ---- watch.c ---- */
+
+/* Each tick: which hearts do not beat? */
+void watch_tick(struct master *);
+/* Has its heart beaten lately? */
+bool watch_is_beating(const struct proc *);
 
 /* ---- spawn.c ---- */
 

@@ -20,10 +20,10 @@ on_prepared(struct proc *p, const struct ctl_msg *msg)
 	(void)msg;
 	if (p->state == PROC_DRAINING)
 		return; /* crossed our STOP */
+	p->prepared_ns = mono_ns();
 	proc_set_state(p, PROC_PREPARED);
-	listener_listen(p->master, p->place->number);
-	proc_tell(p, CTL_START);
-	/* Its slots listen now, and it does not accept yet. */
+	if (!p->is_held)
+		proc_start(p);
 	master_on_change(p->master);
 }
 
@@ -31,14 +31,7 @@ static void
 on_ready(struct proc *p, const struct ctl_msg *msg)
 {
 	(void)msg;
-	if (p->state == PROC_DRAINING)
-		return;
-	p->ready_ns = mono_ns();
-	proc_set_state(p, PROC_READY);
-	p->master->was_ready = true;
-	p->master->stillborn = 0;
-	place_on_ready(p->place, p);
-	master_on_change(p->master);
+	proc_on_ready(p);
 }
 
 /* A child that repeats itself does not fill the log. */
@@ -106,7 +99,8 @@ on_recycle(struct proc *p, const struct ctl_msg *msg)
 {
 	uint32_t why = MIN_OF(msg->body.why.reason, CTL_NREASONS - 1);
 
-	if (p->state != PROC_READY || p->master->state == MASTER_STOPPING)
+	if ((p->state != PROC_READY && p->state != PROC_SUSPECT) ||
+	    !master_is_serving(p->master))
 		return; /* DRAIN is under way */
 	if (p == p->place->incumbent && place_recycle(p->place, CTL_RECYCLED))
 		log_info("child %d (pid %ld): asks to be replaced: %s",
@@ -136,8 +130,8 @@ on_shutdown(struct proc *p, const struct ctl_msg *msg)
 
 #define LIVE                                                                   \
 	(BIT(PROC_STARTING) | BIT(PROC_PREPARED) | BIT(PROC_READY) |           \
-	    BIT(PROC_DRAINING))
-#define SERVING (BIT(PROC_READY) | BIT(PROC_DRAINING))
+	    BIT(PROC_SUSPECT) | BIT(PROC_DRAINING))
+#define SERVING (BIT(PROC_READY) | BIT(PROC_SUSPECT) | BIT(PROC_DRAINING))
 
 /* What a child may say, and when. */
 static const struct {
@@ -185,7 +179,7 @@ dispatch(struct proc *p, const struct ctl_msg *msg)
 	enum ctl_type type = (enum ctl_type)msg->head.type;
 
 	if (verbs[type].fn == NULL || !(verbs[type].states & BIT(p->state)) ||
-	    (type == CTL_SHUTDOWN && !may_stop(p->master->conf)))
+	    (type == CTL_SHUTDOWN && !may_stop(&p->generation->conf)))
 		accuse(p, ctl_type_names[type]);
 	else if (!policy_rate_pass(&p->messages, MESSAGES_PER_SEC, mono_ns()))
 		accuse(p, "more messages than a child has reason to send");
@@ -306,8 +300,8 @@ mctl_send(struct proc *p, enum ctl_type type, const void *payload, size_t len,
 	if (p->ctl == -1)
 		return false;
 	p->owed &= ~overrules[type];
-	if (ctl_send(p->ctl, type, p->seq, p->generation, payload, len, fd) ==
-	    0) {
+	if (ctl_send(p->ctl, type, p->seq, p->generation->number, payload, len,
+		fd) == 0) {
 		p->seq++;
 		return true;
 	}
@@ -332,7 +326,7 @@ void
 mctl_tick(struct proc *p)
 {
 	uint64_t patience =
-	    (uint64_t)(p->master->conf->hang_timeout * (double)NSEC_PER_SEC);
+	    (uint64_t)(p->generation->conf.hang_timeout * (double)NSEC_PER_SEC);
 
 	if (p->blocked_ns == 0 || p->ctl == -1)
 		return;
@@ -343,7 +337,7 @@ mctl_tick(struct proc *p)
 	}
 	log_error("child %d (pid %ld): has not read its channel for %.0f s; "
 		  "killing it",
-	    p->place->number, (long)p->pid, p->master->conf->hang_timeout);
+	    p->place->number, (long)p->pid, p->generation->conf.hang_timeout);
 	p->is_guilty = true;
 	proc_kill(p);
 }

@@ -20,7 +20,7 @@
 /* What the rows below point into. */
 struct whole {
 	uint64_t uptime_ns, generation, places, accepting, accepting_min;
-	uint64_t crashes, cut;
+	uint64_t crashes, hangs, reloads, rollbacks, upgrades, cut;
 	struct facts_totals totals;
 };
 
@@ -80,9 +80,17 @@ static const struct metric {
 	{ "accepting_children", "gauge", WHOLE(accepting), 0,
 	    "Children that accept connections." },
 	{ "accepting_children_min", "gauge", WHOLE(accepting_min), 0,
-	    "Fewest accepting children since the server was ready." },
+	    "Fewest accepting children since the last operation began." },
 	{ "crashes_total", "counter", WHOLE(crashes), 0,
 	    "Children that died unasked." },
+	{ "hangs_total", "counter", WHOLE(hangs), 0,
+	    "Children that were killed because they hung." },
+	{ "reloads_total", "counter", WHOLE(reloads), 0,
+	    "Reloads after which every place had a new child." },
+	{ "rollbacks_total", "counter", WHOLE(rollbacks), 0,
+	    "Reloads and upgrades that were undone." },
+	{ "upgrades_total", "counter", WHOLE(upgrades), 0,
+	    "Upgrades after which every place had a new child." },
 	{ "connections", "gauge", WHOLE(totals.connections), 0,
 	    "Connections open now." },
 	{ "connections_accepted_total", "counter", TOTAL(BOARD_ACCEPTED), 0,
@@ -187,7 +195,7 @@ print_listeners(FILE *out, const struct metric *metric, const struct view *v)
 	size_t i, o;
 
 	for (i = 0; i < v->master->nlisteners; i++) {
-		(void)url_print_short(&v->master->listeners[i].url, url,
+		(void)url_print_short(&v->master->listeners[i]->url, url,
 		    sizeof(url));
 		(void)log_escape(clean, sizeof(clean), url, strlen(url));
 		o = (size_t)snprintf(labels, sizeof(labels), "{listener=\"");
@@ -259,16 +267,20 @@ look(struct view *v)
 
 	v->whole = (struct whole){
 		.uptime_ns = mono_ns() - m->started_ns,
-		.generation = m->generation,
+		.generation = m->generation->number,
 		.places = (uint64_t)m->nplaces,
 		.accepting = (uint64_t)master_accepting(m),
 		.accepting_min = (uint64_t)m->min_accepting,
 		.crashes = m->crashes,
+		.hangs = m->hangs,
+		.reloads = m->reloads,
+		.rollbacks = m->rollbacks,
+		.upgrades = m->upgrades,
 		.cut = m->cut,
 	};
 	facts_of_all(m, &v->whole.totals);
 	for (l = 0; l < m->nlisteners; l++)
-		facts_of_listener(&m->listeners[l], &v->listeners[l]);
+		facts_of_listener(m->listeners[l], &v->listeners[l]);
 	for (i = 0; i < m->nplaces; i++) {
 		const struct proc *p = m->places[i].incumbent;
 		struct place_facts *place = &v->places[i];

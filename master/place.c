@@ -45,9 +45,34 @@ fork_now(struct place *pl, bool wants_token)
 void
 place_init(struct place *pl, struct master *m, int number)
 {
-	*pl = (struct place){ .master = m, .number = number, .is_due = true };
+	*pl = (struct place){ .master = m, .number = number };
 	ev_init(&pl->retry_w, on_retry);
 	pl->retry_w.data = pl;
+}
+
+void
+place_open(struct place *pl)
+{
+	pl->generation = pl->master->generation;
+	pl->strikes = 0;
+	fork_now(pl, false);
+}
+
+void
+place_leave(struct place *pl)
+{
+	struct proc *p = pl->incumbent;
+
+	place_keep(pl);
+	place_stop(pl);
+	pl->incumbent = NULL;
+	if (p == NULL)
+		return;
+	p->drain_ticket = pl->master->ops.ticket;
+	if (p->state == PROC_READY || p->state == PROC_SUSPECT)
+		proc_drain(p, CTL_SCALE);
+	else
+		proc_end(p);
 }
 
 void
@@ -56,6 +81,7 @@ place_stop(struct place *pl)
 	ev_timer_stop(pl->master->loop, &pl->retry_w);
 	pl->is_due = false;
 	pl->wants_successor = false;
+	pl->holds = false;
 }
 
 /* May this place's fork happen now? If not, its timer is set. */
@@ -71,8 +97,9 @@ may_fork(struct place *pl)
 		retry_in(pl, TOKEN_RETRY_S);
 		return false;
 	}
-	/* The first child of a place replaces nobody. */
-	if (pl->restarts == 0 ||
+	/* The first child of a place replaces nobody; one that is part of an
+	 * operation waits for its turn there. */
+	if (pl->restarts == 0 || pl->wants_successor ||
 	    policy_rate_pass(&m->at_once, POLICY_BURST_PER_SEC, now))
 		return true;
 	retry_in(pl, RATE_RETRY_S);
@@ -90,13 +117,14 @@ fork_one(struct place *pl)
 	p = spawn_child(pl, &err);
 	if (p == NULL) {
 		/* No strike: it is not the child's fault. */
-		m->last_error = err;
+		m->last_error = m->fork_error = err;
 		if (log_limit_pass(&m->fork_log, &missed))
 			log_error("%s; trying again%s%s", err.text,
 			    err.hint[0] != '\0' ? "; " : "", err.hint);
 		retry_in(pl, POLICY_FORK_RETRY_S);
 		return;
 	}
+	m->fork_error.text[0] = '\0';
 	if (pl->incumbent == NULL)
 		pl->incumbent = p;
 	else
@@ -107,7 +135,7 @@ fork_one(struct place *pl)
 static bool
 is_wanting(const struct place *pl)
 {
-	return pl->incumbent == NULL ||
+	return (pl->incumbent == NULL && pl->number < pl->master->nplaces) ||
 	    (pl->wants_successor && pl->successor == NULL);
 }
 
@@ -116,7 +144,7 @@ place_fork_due(struct master *m)
 {
 	int i;
 
-	if (m->state != MASTER_STARTING && m->state != MASTER_RUNNING)
+	if (!master_is_serving(m))
 		return;
 	for (i = 0; i < m->nplaces; i++) {
 		struct place *pl = &m->places[i];
@@ -155,7 +183,8 @@ refill(struct place *pl, const struct proc *p)
 	if (death.ready_for_ns >= POLICY_CALM_NS)
 		pl->strikes = 0;
 	pl->restarts++;
-	if (!policy_is_strike(&death)) {
+	/* It crossed with its being called back. */
+	if (proc_has_left(p) || !policy_is_strike(&death)) {
 		fork_now(pl, false);
 		return;
 	}
@@ -163,13 +192,6 @@ refill(struct place *pl, const struct proc *p)
 	pl->strikes++;
 	note_strike(pl, p);
 	retry_in(pl, policy_backoff(pl->strikes, drand48()));
-}
-
-/* It had said that it leaves, and left in order. */
-static bool
-has_left(const struct proc *p)
-{
-	return p->last_state == PROC_DRAINING && p->wait_status == 0;
 }
 
 void
@@ -186,11 +208,12 @@ place_on_death(struct place *pl, struct proc *p)
 	} else {
 		return; /* it was draining */
 	}
-	if (m->state != MASTER_STARTING && m->state != MASTER_RUNNING)
+	if (!master_is_serving(m))
 		return;
-	m->crashes += !has_left(p);
+	m->crashes += !proc_has_left(p);
 	if (is_wanting(pl))
 		refill(pl, p);
+	roll_on_death(m, p);
 }
 
 void
@@ -203,7 +226,7 @@ place_on_ready(struct place *pl, struct proc *p)
 	pl->incumbent = p;
 	pl->successor = NULL;
 	pl->wants_successor = false;
-	if (old->state == PROC_READY)
+	if (old->state == PROC_READY || old->state == PROC_SUSPECT)
 		proc_drain(old, pl->reason);
 	else
 		proc_end(old);
@@ -212,7 +235,8 @@ place_on_ready(struct place *pl, struct proc *p)
 bool
 place_recycle(struct place *pl, enum ctl_reason reason)
 {
-	if (pl->wants_successor || pl->incumbent == NULL)
+	if (pl->wants_successor || pl->incumbent == NULL ||
+	    pl->number >= pl->master->nplaces)
 		return false;
 	pl->wants_successor = true;
 	pl->reason = reason;
@@ -221,6 +245,44 @@ place_recycle(struct place *pl, enum ctl_reason reason)
 	 * ever. */
 	fork_now(pl, true);
 	return true;
+}
+
+struct proc *
+place_veteran(const struct place *pl, const struct generation *g)
+{
+	struct proc *p, *best = NULL;
+
+	TAILQ_FOREACH(p, &pl->master->procs, entry)
+		if (p->place == pl && p->generation == g &&
+		    p->state == PROC_DRAINING && p->ready_ns != 0 &&
+		    !p->is_ending && p->ctl != -1)
+			best = p;
+	return best;
+}
+
+void
+place_replace(struct place *pl, struct generation *g, enum ctl_reason reason,
+    bool holds)
+{
+	struct proc *veteran = place_veteran(pl, g);
+
+	place_keep(pl);
+	pl->generation = g;
+	pl->reason = reason;
+	pl->holds = holds;
+	pl->wants_successor = pl->incumbent != NULL;
+	pl->restarts++;
+	if (veteran == NULL) {
+		fork_now(pl, false);
+		return;
+	}
+	ev_timer_stop(pl->master->loop, &pl->retry_w);
+	pl->is_due = false;
+	if (pl->incumbent == NULL)
+		pl->incumbent = veteran;
+	else
+		pl->successor = veteran;
+	proc_resume(veteran);
 }
 
 void

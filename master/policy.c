@@ -33,15 +33,21 @@ policy_adopters(const bool *able, size_t nplaces, size_t place,
 {
 	size_t i, n = 0;
 
-	if (able[place])
+	if (place < nplaces && able[place])
 		return 0;
-	for (i = 1; i < nplaces && n < POLICY_ADOPTERS; i++) {
+	for (i = 1; i <= nplaces && n < POLICY_ADOPTERS; i++) {
 		size_t p = (place + i) % nplaces;
 
 		if (able[p])
 			out[n++] = p;
 	}
 	return n;
+}
+
+int
+policy_surge(int processes)
+{
+	return MAX_OF(1, processes / 4);
 }
 
 bool

@@ -28,10 +28,15 @@ bool policy_has_slot_per_place(const struct url *, enum conf_accept,
 /*
  * Who polls the slot of `place` in its child's stead. able[p] tells whether
  * place p has a child that accepts. Fills out[] with places, nearest after
- * `place` first, and returns how many: none when place itself is able.
+ * `place` first, and returns how many: none when place itself is able. A place
+ * beyond nplaces is one that was left.
  */
 size_t policy_adopters(const bool *able, size_t nplaces, size_t place,
     size_t out[POLICY_ADOPTERS]);
+
+/* How many children more than wanted there may be while one generation replaces
+ * another. */
+int policy_surge(int processes);
 
 /* How a child ended, as far as its place's future depends on it. */
 struct policy_death {

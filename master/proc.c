@@ -24,6 +24,7 @@ const char *const proc_state_names[PROC_NSTATES] = {
 	[PROC_STARTING] = "starting",
 	[PROC_PREPARED] = "prepared",
 	[PROC_READY] = "ready",
+	[PROC_SUSPECT] = "suspect",
 	[PROC_DRAINING] = "draining",
 	[PROC_DEAD] = "dead",
 };
@@ -32,8 +33,10 @@ static const unsigned proc_next[PROC_NSTATES] = {
 	[PROC_STARTING] =
 	    BIT(PROC_PREPARED) | BIT(PROC_DRAINING) | BIT(PROC_DEAD),
 	[PROC_PREPARED] = BIT(PROC_READY) | BIT(PROC_DRAINING) | BIT(PROC_DEAD),
-	[PROC_READY] = BIT(PROC_DRAINING) | BIT(PROC_DEAD),
-	[PROC_DRAINING] = BIT(PROC_DEAD),
+	[PROC_READY] =
+	    BIT(PROC_SUSPECT) | BIT(PROC_DRAINING) | BIT(PROC_DEAD),
+	[PROC_SUSPECT] = BIT(PROC_READY) | BIT(PROC_DRAINING) | BIT(PROC_DEAD),
+	[PROC_DRAINING] = BIT(PROC_READY) | BIT(PROC_DEAD),
 };
 
 static void on_deadline(struct ev_loop *, ev_timer *, int);
@@ -61,14 +64,17 @@ proc_new(struct place *place, pid_t pid, int pidfd, int ctl, int page)
 	p->pidfd = pidfd;
 	p->ctl = ctl;
 	p->page = page;
-	p->generation = m->generation;
+	p->generation = place->generation;
+	p->generation->children++;
+	p->is_held = place->holds;
+	p->noise = drand48();
 	p->log_change = m->log_change;
 	p->born_ns = mono_ns();
 	m->count[PROC_STARTING]++;
 	TAILQ_INSERT_TAIL(&m->procs, p, entry);
 	ev_init(&p->deadline_w, on_deadline);
 	p->deadline_w.data = p;
-	set_deadline(p, m->conf->start_timeout);
+	set_deadline(p, p->generation->conf.start_timeout);
 	mctl_start(p);
 	return p;
 }
@@ -80,6 +86,7 @@ proc_free(struct proc *p)
 
 	ev_timer_stop(m->loop, &p->deadline_w);
 	m->count[p->state]--;
+	p->generation->children--;
 	TAILQ_REMOVE(&m->procs, p, entry);
 	closefd(&p->pidfd);
 	free(p);
@@ -95,13 +102,13 @@ proc_set_state(struct proc *p, enum proc_state to)
 	log_debug("child %d (pid %ld): %s > %s", p->place->number, (long)p->pid,
 	    proc_state_names[p->state], proc_state_names[to]);
 	/* One start-timeout covers all from birth to READY. */
-	if (to != PROC_PREPARED)
+	if (to != PROC_PREPARED || p->is_held)
 		ev_timer_stop(m->loop, &p->deadline_w);
 	m->count[p->state]--;
 	m->count[to]++;
 	p->last_state = p->state;
 	p->state = to;
-	if (m->state == MASTER_RUNNING)
+	if (master_is_serving(m) && m->state != MASTER_STARTING)
 		m->min_accepting =
 		    MIN_OF(m->min_accepting, master_accepting(m));
 }
@@ -116,7 +123,7 @@ proc_signal(struct proc *p, int sig)
 void
 proc_drain(struct proc *p, enum ctl_reason reason)
 {
-	double patience = p->master->conf->drain_timeout;
+	double patience = p->generation->conf.drain_timeout;
 
 	proc_set_state(p, PROC_DRAINING);
 	set_deadline(p, patience + DRAIN_MARGIN_S);
@@ -129,12 +136,55 @@ proc_tell(struct proc *p, enum ctl_type type)
 {
 	struct ctl_drain drain = {
 		.deadline_ms =
-		    (uint32_t)(p->master->conf->drain_timeout * 1000),
+		    (uint32_t)(p->generation->conf.drain_timeout * 1000),
 		.reason = (uint32_t)p->drain_reason,
 	};
 
 	(void)mctl_send(p, type, &drain, type == CTL_DRAIN ? sizeof(drain) : 0,
 	    -1);
+}
+
+void
+proc_start(struct proc *p)
+{
+	if (p->is_held)
+		set_deadline(p, p->generation->conf.start_timeout);
+	p->is_held = false;
+	listener_listen(p);
+	proc_tell(p, CTL_START);
+	/* Its slots listen now, and it does not accept yet. */
+	master_on_change(p->master);
+}
+
+void
+proc_on_ready(struct proc *p)
+{
+	struct master *m = p->master;
+
+	if (p->state == PROC_DRAINING && !p->is_resuming)
+		return; /* crossed our DRAIN */
+	p->is_resuming = false;
+	if (p->ready_ns == 0)
+		p->ready_ns = mono_ns();
+	proc_set_state(p, PROC_READY);
+	m->was_ready = true;
+	m->stillborn = 0;
+	place_on_ready(p->place, p);
+	master_on_change(m);
+}
+
+void
+proc_resume(struct proc *p)
+{
+	p->is_resuming = true;
+	p->drain_ticket = 0;
+	proc_tell(p, CTL_RESUME);
+}
+
+bool
+proc_has_left(const struct proc *p)
+{
+	return p->last_state == PROC_DRAINING && p->wait_status == 0;
 }
 
 void
@@ -144,6 +194,7 @@ proc_end(struct proc *p)
 		return;
 	if (p->state != PROC_DRAINING)
 		proc_set_state(p, PROC_DRAINING);
+	p->is_ending = true;
 	/* Asking again and again must not put the end off. */
 	if (!ev_is_active(&p->deadline_w) ||
 	    ev_timer_remaining(p->master->loop, &p->deadline_w) >
@@ -153,10 +204,17 @@ proc_end(struct proc *p)
 }
 
 void
+proc_expect_end(struct proc *p, double seconds)
+{
+	set_deadline(p, seconds);
+}
+
+void
 proc_on_drained(struct proc *p)
 {
 	if (p->state != PROC_DRAINING)
 		proc_set_state(p, PROC_DRAINING);
+	p->is_ending = true;
 	/* Nothing but exit() is left to it. */
 	set_deadline(p, END_PATIENCE_S);
 	slot_forget(p->master, p);
@@ -213,10 +271,14 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 	switch (p->state) {
 	case PROC_STARTING:
 	case PROC_PREPARED:
+		if (p->is_hung)
+			break;
 		log_error("child %d (pid %ld): not ready within start-timeout",
 		    p->place->number, (long)p->pid);
 		break;
 	case PROC_DRAINING:
+		if (p->is_hung)
+			break;
 		log_warn("child %d (pid %ld): did not leave in time",
 		    p->place->number, (long)p->pid);
 		break;
@@ -224,8 +286,9 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 		on_late_death(p);
 		return;
 	case PROC_READY:
+	case PROC_SUSPECT:
 	case PROC_NSTATES:
-		return;
+		break;
 	}
 	proc_kill(p);
 }
@@ -258,13 +321,12 @@ static void
 log_obituary(const struct proc *p)
 {
 	double age = (double)(mono_ns() - p->born_ns) / (double)NSEC_PER_SEC;
-	bool is_expected =
-	    p->last_state == PROC_DRAINING && p->wait_status == 0;
+	bool is_expected = proc_has_left(p);
 	char words[64];
 
 	log_write(is_expected ? LOG_INFO : LOG_WARN,
 	    "child %d (pid %ld, gen %u) ended: %s, %.3f s old, was %s%s%s",
-	    p->place->number, (long)p->pid, p->generation,
+	    p->place->number, (long)p->pid, p->generation->number,
 	    spawn_words(p->wait_status, words, sizeof(words)), age,
 	    proc_state_names[p->last_state], p->last_words[0] ? ": " : "",
 	    p->last_words);

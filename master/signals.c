@@ -24,7 +24,31 @@ reopen_on_signal(struct master *m)
 	(void)logs_reopen(m, &err);
 }
 
-/* What a signal of spec 4 does; a null function says what is not built. */
+static void
+reload_on_signal(struct master *m)
+{
+	(void)op_ask(m, OP_RELOAD, 0);
+}
+
+static void
+upgrade_on_signal(struct master *m)
+{
+	(void)op_ask(m, OP_UPGRADE, 0);
+}
+
+static void
+grow_on_signal(struct master *m)
+{
+	scale_ask(m, op_wanted_children(m) + 1);
+}
+
+static void
+shrink_on_signal(struct master *m)
+{
+	scale_ask(m, op_wanted_children(m) - 1);
+}
+
+/* What a signal of spec 4 does. */
 static const struct {
 	int sig;
 	void (*fn)(struct master *);
@@ -33,11 +57,11 @@ static const struct {
 	{ SIGTERM, stop_on_signal, "TERM" },
 	{ SIGINT, stop_on_signal, "INT" },
 	{ SIGQUIT, stop_on_signal, "QUIT" },
-	{ SIGHUP, NULL, "HUP: reload" },
+	{ SIGHUP, reload_on_signal, "HUP" },
 	{ SIGUSR1, reopen_on_signal, "USR1" },
-	{ SIGUSR2, NULL, "USR2: upgrade" },
-	{ SIGTTIN, NULL, "TTIN: one child more" },
-	{ SIGTTOU, NULL, "TTOU: one child fewer" },
+	{ SIGUSR2, upgrade_on_signal, "USR2" },
+	{ SIGTTIN, grow_on_signal, "TTIN" },
+	{ SIGTTOU, shrink_on_signal, "TTOU" },
 };
 
 static void
@@ -51,11 +75,6 @@ on_signal(struct ev_loop *loop, ev_signal *w, int revents)
 	for (i = 0; i < nitems(signal_table); i++) {
 		if (signal_table[i].sig != w->signum)
 			continue;
-		if (signal_table[i].fn == NULL) {
-			log_warn("signal %s is not built yet",
-			    signal_table[i].name);
-			continue;
-		}
 		log_info("signal %s", signal_table[i].name);
 		signal_table[i].fn(m);
 	}

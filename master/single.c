@@ -27,7 +27,7 @@ open_listeners(struct master *m, struct err *err)
 	int i;
 
 	for (i = 0; i < BIND_TRIES; i++) {
-		if (listener_open_all(m, err) == 0)
+		if (listener_open_all(m, m->generation, err) == 0)
 			return 0;
 		if (err->sys != EADDRINUSE)
 			return -1;
@@ -84,7 +84,11 @@ prepare(struct master *m, struct conf *conf, const struct conf *said,
 	if (m->log_fd == -1)
 		return -1;
 	log_set_who("single");
-	m->conf = conf;
+	TAILQ_INIT(&m->generations);
+	m->generation = generation_new(m, conf);
+	if (m->generation == NULL)
+		return err_sys(err, "memory for the configuration");
+	m->conf = &m->generation->conf;
 	m->nplaces = 1;
 	return open_listeners(m, err);
 }
@@ -97,7 +101,6 @@ single_run(const struct conf *said, struct err *err)
 	static char listeners[2048], ready[2304];
 	struct heritage h = {
 		.role = HERITAGE_SINGLE,
-		.conf = &conf,
 		.generation = 1,
 		.parent = getppid(),
 		.ctl = -1,
@@ -111,8 +114,10 @@ single_run(const struct conf *said, struct err *err)
 	slots = calloc(single.nlisteners, sizeof(*slots));
 	if (slots == NULL)
 		return err_sys(err, "memory for listeners");
+	h.conf = single.conf;
 	h.slots = slots;
-	h.nslots = listener_heritage(&single, 0, slots, single.nlisteners);
+	h.nslots = listener_heritage(single.generation, 0, slots,
+	    single.nlisteners);
 	(void)snprintf(ready, sizeof(ready),
 	    "tine: ready: single process, %s, control none\n",
 	    master_print_listeners(&single, listeners, sizeof(listeners)));

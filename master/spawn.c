@@ -140,15 +140,16 @@ struct proc *
 spawn_child(struct place *pl, struct err *err)
 {
 	struct master *m = pl->master;
-	struct heritage_slot *slots = calloc(m->nlisteners, sizeof(*slots));
-	int *keep = calloc(m->nlisteners + KEEP_FIXED, sizeof(*keep));
+	const struct generation *g = pl->generation;
+	struct heritage_slot *slots = calloc(g->nlisteners, sizeof(*slots));
+	int *keep = calloc(g->nlisteners + KEEP_FIXED, sizeof(*keep));
 	int channel[2] = { -1, -1 };
 	struct proc *p = NULL;
 	struct heritage h = {
 		.role = HERITAGE_SERVE,
-		.conf = m->conf,
+		.conf = &g->conf,
 		.place = pl->number,
-		.generation = m->generation,
+		.generation = g->number,
 		.parent = getpid(),
 		.board = &m->board,
 		.page = -1,
@@ -161,7 +162,7 @@ spawn_child(struct place *pl, struct err *err)
 	} else {
 		h.ctl = channel[1];
 		h.nslots =
-		    listener_heritage(m, pl->number, slots, m->nlisteners);
+		    listener_heritage(g, pl->number, slots, g->nlisteners);
 		p = fork_child(pl, &h, channel[0], keep, err);
 	}
 	if (p == NULL) {

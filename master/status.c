@@ -49,16 +49,13 @@ text_json(const char *text)
 static json_t *
 listener_json(const struct master *m, const struct listener *l)
 {
-	const char *handler = l->url.handler[0] != '\0'
-	    ? l->url.handler
-	    : m->conf->servers[l->server].handler;
 	struct facts_listener f;
 	char url[URL_TEXT_MAX];
 
 	facts_of_listener(l, &f);
 	return json_pack("{s:o, s:o, s:I, s:I, s:I}", "url",
 	    text_json(url_print_short(&l->url, url, sizeof(url))), "handler",
-	    text_json(handler), "slots", count(f.slots), "queue",
+	    text_json(master_handler_of(m, l)), "slots", count(f.slots), "queue",
 	    count(f.queue), "overflows", count(f.overflows));
 }
 
@@ -70,7 +67,7 @@ listeners_json(const struct master *m)
 
 	for (i = 0; array != NULL && i < m->nlisteners; i++)
 		if (json_array_append_new(array,
-			listener_json(m, &m->listeners[i])) == -1) {
+			listener_json(m, m->listeners[i])) == -1) {
 			json_decref(array);
 			return NULL;
 		}
@@ -83,7 +80,7 @@ effective_accept(const struct master *m)
 	size_t i;
 
 	for (i = 0; i < m->nlisteners; i++)
-		if (m->listeners[i].has_slot_per_place)
+		if (m->listeners[i]->has_slot_per_place)
 			return CONF_ACCEPT_REUSEPORT;
 	return CONF_ACCEPT_SHARED;
 }
@@ -99,7 +96,7 @@ child_json(const struct proc *p, int proc_fd)
 	return json_pack("{s:i, s:I, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I,"
 			 " s:f, s:f, s:I, s:I}",
 	    "place", p->place->number, "pid", (json_int_t)p->pid, "generation",
-	    (json_int_t)p->generation, "state", proc_state_names[p->state],
+	    (json_int_t)p->generation->number, "state", proc_state_names[p->state],
 	    "uptime_seconds", seconds(f.age_ns, 1e3), "connections",
 	    count(f.connections), "accepted", count(f.counters[BOARD_ACCEPTED]),
 	    "requests", count(f.counters[BOARD_REQUESTS]), "bytes_in",
@@ -189,15 +186,15 @@ master_json(const struct master *m)
 	    ? text_json(m->last_error.text)
 	    : json_null();
 
-	/* Reloads, upgrades and the hunt for hangs are not built yet. */
-	return json_pack("{s:I, s:s, s:f, s:I, s:i, s:s, s:i, s:i, s:i, s:I,"
-			 " s:i, s:i, s:o}",
+	return json_pack("{s:I, s:s, s:f, s:I, s:i, s:s, s:I, s:I, s:I, s:I,"
+			 " s:I, s:i, s:o}",
 	    "pid", (json_int_t)getpid(), "state", master_state_names[m->state],
 	    "uptime_seconds", seconds(mono_ns() - m->started_ns, 1e3),
-	    "generation", (json_int_t)m->generation, "processes", m->nplaces,
-	    "accept", conf_accept_names[effective_accept(m)], "reloads", 0,
-	    "rollbacks", 0, "upgrades", 0, "crashes", count(m->crashes),
-	    "hangs", 0, "min_accepting", m->min_accepting, "last_error",
+	    "generation", (json_int_t)m->generation->number, "processes", m->nplaces,
+	    "accept", conf_accept_names[effective_accept(m)], "reloads",
+	    count(m->reloads), "rollbacks", count(m->rollbacks), "upgrades",
+	    count(m->upgrades), "crashes", count(m->crashes), "hangs",
+	    count(m->hangs), "min_accepting", m->min_accepting, "last_error",
 	    last_error);
 }
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * generation.c: generations of the configuration: made, found, forgotten. Runs
+ * in the master and only keeps books; which one serves is roll.c's decision.
+ */
+#include "master/generation.h"
+
+#include <stdlib.h>
+
+#include "master/cpus.h"
+#include "master/master.h"
+
+static size_t
+count_listens(const struct conf *conf)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < conf->nservers; i++)
+		n += conf->servers[i].nlistens;
+	return n;
+}
+
+struct generation *
+generation_new(struct master *m, struct conf *conf)
+{
+	struct generation *g = calloc(1, sizeof(*g));
+	size_t n = count_listens(conf);
+
+	if (g != NULL)
+		g->listeners = calloc(n, sizeof(struct listener *));
+	if (g == NULL || (g->listeners == NULL && n > 0)) {
+		free(g);
+		conf_free(conf);
+		return NULL;
+	}
+	g->nlisteners = n;
+	g->number = ++m->last_generation;
+	g->conf = *conf;
+	conf_init(conf);
+	if (g->conf.processes == 0)
+		g->conf.processes = cpus_count(CPUS_CGROUP_ROOT);
+	TAILQ_INSERT_TAIL(&m->generations, g, entry);
+	return g;
+}
+
+static void
+generation_free(struct master *m, struct generation *g)
+{
+	TAILQ_REMOVE(&m->generations, g, entry);
+	conf_free(&g->conf);
+	free(g->listeners);
+	free(g);
+}
+
+void
+generation_sweep(struct master *m)
+{
+	struct generation *g, *next;
+
+	TAILQ_FOREACH_SAFE(g, &m->generations, entry, next)
+		if (g->children == 0 && g != m->generation &&
+		    g != m->roll.from && g != m->roll.to)
+			generation_free(m, g);
+}
+
+void
+generation_free_all(struct master *m)
+{
+	struct generation *g;
+
+	while ((g = TAILQ_FIRST(&m->generations)) != NULL)
+		generation_free(m, g);
+	m->generation = NULL;
+}
+
+bool
+generation_find(const struct generation *g, const struct listener *l,
+    struct ctl_slot *where)
+{
+	size_t i, k, n = 0;
+
+	*where = (struct ctl_slot){ 0 };
+	for (i = 0; i < g->conf.nservers; i++)
+		for (k = 0; k < g->conf.servers[i].nlistens; k++, n++)
+			if (g->listeners[n] == l) {
+				where->server = (uint32_t)i;
+				where->listen = (uint32_t)k;
+				return true;
+			}
+	return false;
+}
+
+unsigned
+generation_count_old(const struct master *m)
+{
+	const struct generation *g;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(g, &m->generations, entry)
+		n += g != m->generation && g->children > 0;
+	return n;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * socket.c: one listening socket: made, bound, tuned, retired. Runs in the
+ * master; who polls it is slot.c's business, and which there are listener.c's.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "master/master.h"
+
+#define SOMAXCONN_FILE "/proc/sys/net/core/somaxconn"
+
+/* An integer socket option of a listener; when it is wanted, its value. */
+static const struct {
+	const char *name;
+	int level, option;
+	size_t offset; /* of an int in struct url; 0 there: not set */
+} int_options[] = {
+	{ "rcvbuf", SOL_SOCKET, SO_RCVBUF, offsetof(struct url, rcvbuf) },
+	{ "sndbuf", SOL_SOCKET, SO_SNDBUF, offsetof(struct url, sndbuf) },
+	{ "defer-accept", IPPROTO_TCP, TCP_DEFER_ACCEPT,
+	    offsetof(struct url, defer_accept) },
+	{ "fastopen", IPPROTO_TCP, TCP_FASTOPEN,
+	    offsetof(struct url, fastopen) },
+};
+
+static int
+set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+int
+socket_tune(int fd, const struct url *url, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(int_options); i++) {
+		int value;
+
+		(void)memcpy(&value, (const char *)url + int_options[i].offset,
+		    sizeof(value));
+		if (value == 0)
+			continue;
+		if (set_int(fd, int_options[i].level, int_options[i].option,
+			value) == -1)
+			return err_sys(err, "%s=%d", int_options[i].name,
+			    value);
+	}
+	return 0;
+}
+
+bool
+socket_is_dual(const struct url *url)
+{
+	return url->scheme == URL_TCP && url->host[0] == '\0';
+}
+
+static int
+explain_device(const struct url *url, struct err *err)
+{
+	err_sys(err, "device=%s", url->device);
+	if (err->sys == ENODEV) {
+		err->code = EXIT_BAD_CONFIG;
+		return err_hint(err, "ip link lists the devices there are");
+	}
+	return -1;
+}
+
+static int
+set_options(int fd, const struct listener *l, bool share, struct err *err)
+{
+	const struct url *url = &l->url;
+
+	if (l->addr.u.sa.sa_family == AF_UNIX)
+		return socket_tune(fd, url, err);
+	if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+		return err_sys(err, "SO_REUSEADDR");
+	if (share && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
+		return err_sys(err, "reuseport=true");
+	if (l->addr.u.sa.sa_family == AF_INET6 &&
+	    set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !socket_is_dual(url)) == -1)
+		return err_sys(err, "IPV6_V6ONLY");
+	if (url->freebind && set_int(fd, SOL_IP, IP_FREEBIND, 1) == -1)
+		return err_sys(err, "freebind=true");
+	if (url->device[0] != '\0' &&
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, url->device,
+		(socklen_t)strlen(url->device) + 1) == -1)
+		return explain_device(url, err);
+	return socket_tune(fd, url, err);
+}
+
+int
+socket_explain(const struct listener *l, struct err *err)
+{
+	char text[URL_TEXT_MAX];
+	int sys = errno;
+
+	(void)url_print_short(&l->url, text, sizeof(text));
+	err_sys(err, "listen on %s", text);
+	switch (sys) {
+	case EADDRINUSE:
+		err->code = EXIT_UNAVAILABLE;
+		break;
+	case EACCES:
+		if (l->addr.u.sa.sa_family == AF_UNIX)
+			return err_hint(err,
+			    "the folder must be writable for the user who "
+			    "starts tine");
+		return err_hint(err,
+		    "ports below 1024 need root or CAP_NET_BIND_SERVICE: use "
+		    "a port such as 8080, or setcap cap_net_bind_service+ep "
+		    "on the binary");
+	case EADDRNOTAVAIL:
+		err->code = EXIT_BAD_CONFIG;
+		return err_hint(err,
+		    "no interface has this address; freebind=true listens "
+		    "before it is there");
+	case ENOENT:
+	case ENOTDIR:
+		err->code = EXIT_CANT_CREATE;
+		return err_hint(err, "make the folder first");
+	default:
+		break;
+	}
+	return -1;
+}
+
+/* A path's mode is the socket's at the moment of bind, less the umask. */
+static int
+bind_socket(int fd, const struct listener *l)
+{
+	bool has_mode = l->url.scheme == URL_UNIX && l->url.mode != -1;
+	mode_t mask = has_mode ? umask(0) : 0;
+	int rc;
+
+	if (has_mode)
+		(void)fchmod(fd, (mode_t)l->url.mode);
+	rc = bind(fd, &l->addr.u.sa, l->addr.len);
+	if (has_mode)
+		(void)umask(mask);
+	return rc;
+}
+
+int
+socket_open(struct listener *l, bool share, struct err *err)
+{
+	char text[URL_TEXT_MAX];
+	int fd;
+
+	fd = socket(l->addr.u.sa.sa_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1 && errno == EAFNOSUPPORT && socket_is_dual(&l->url)) {
+		/* A kernel without IPv6. */
+		(void)addr_from_ip(&l->addr, "0.0.0.0", l->url.port);
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		    0);
+	}
+	if (fd == -1)
+		return err_sys(err, "socket");
+	if (set_options(fd, l, share, err) == -1) {
+		closefd(&fd);
+		return err_prefix(err, "listen on %s",
+		    url_print_short(&l->url, text, sizeof(text)));
+	}
+	if (bind_socket(fd, l) == -1) {
+		socket_explain(l, err);
+		closefd(&fd);
+	}
+	return fd;
+}
+
+int
+socket_backlog_max(void)
+{
+	static int n;
+	FILE *f;
+
+	if (n > 0)
+		return n;
+	n = SOMAXCONN;
+	f = fopen(SOMAXCONN_FILE, "re");
+	if (f == NULL)
+		return n;
+	if (fscanf(f, "%d", &n) != 1)
+		n = SOMAXCONN;
+	(void)fclose(f);
+	return n;
+}
+
+int
+socket_backlog(const struct listener *l)
+{
+	int most = socket_backlog_max();
+
+	return l->url.backlog > 0 ? l->url.backlog : most;
+}
+
+int
+socket_share(int fd)
+{
+	return set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+}
+
+int
+socket_listen(struct listener *l, struct slot *s)
+{
+	struct err err;
+
+	if (listen(s->fd, socket_backlog(l)) == -1)
+		return -1;
+	/* One that listens already only takes a new backlog. */
+	if (!s->is_listening && l->url.scheme != URL_UNIX &&
+	    steer_on_listen(&l->steer, s->id, s->fd, &err) == -1)
+		log_warn("slot %u: cannot be steered: %s", (unsigned)s->id,
+		    err.text);
+	s->is_listening = true;
+	return 0;
+}
+
+void
+socket_retire(struct listener *l, struct slot *s)
+{
+	/* A copy leaked to any process would go on swallowing connections:
+	 * close() alone is not enough. */
+	if (s->fd != -1 && s->is_listening)
+		(void)shutdown(s->fd, SHUT_RDWR);
+	steer_on_close(&l->steer, s->id);
+	s->is_listening = false;
+	closefd(&s->fd);
+}

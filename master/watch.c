@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * watch.c: children whose hearts do not beat. Runs in the master at each tick.
+ * A heartbeat is never taken for a time: it only counts whether it has changed
+ * since the last look.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/master.h"
+
+/* When our own tick is later than this we slept too: a suspended machine, a
+ * stopped one, a debugger. */
+#define LATE_NS (NSEC_PER_SEC)
+/* From SIGABRT to SIGKILL. */
+#define ABORT_PATIENCE_S 2.0
+
+static double
+silence(const struct proc *p)
+{
+	return (double)(mono_ns() - p->beat_ns) / (double)NSEC_PER_SEC;
+}
+
+bool
+watch_is_beating(const struct proc *p)
+{
+	return p->beat_ns != 0 && silence(p) < p->generation->conf.suspect;
+}
+
+/* Somebody debugs it: it stands still on purpose. */
+static bool
+is_traced(const struct proc *p)
+{
+	char path[32], text[2048];
+	const char *tracer;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)p->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	closefd(&fd);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	tracer = strstr(text, "\nTracerPid:");
+	return tracer != NULL &&
+	    strtol(tracer + strlen("\nTracerPid:"), NULL, 10) != 0;
+}
+
+/* What it did when it was heard of last, for the log. Nothing that it wrote is
+ * used but to compare. */
+static void
+describe(const struct proc *p, const struct board_copy *copy, char *dst,
+    size_t size)
+{
+	const struct conf *conf = &p->generation->conf;
+	uint64_t callback = copy->gauges[BOARD_DOING_CALLBACK];
+	uint64_t server = copy->gauges[BOARD_DOING_SERVER];
+	const char *handler = "none", *name = "no callback";
+	size_t i;
+
+	for (i = 0; i < conf->nservers; i++)
+		if (server == i + 1)
+			handler = conf->servers[i].handler;
+	for (i = 0; i < BOARD_NCALLBACKS; i++)
+		if (callback == i)
+			name = board_callback_names[i];
+	(void)snprintf(dst, size, "handler %s, in %s, %llu connections",
+	    handler, name,
+	    (unsigned long long)MIN_OF(copy->gauges[BOARD_CONNECTIONS],
+		conf->max_connections));
+}
+
+static void
+suspect(struct proc *p, const struct board_copy *copy)
+{
+	char doing[512];
+
+	describe(p, copy, doing, sizeof(doing));
+	log_warn("child %d (pid %ld): its heart has not beaten for %.1f s: "
+		 "siblings take its clients; %s",
+	    p->place->number, (long)p->pid, silence(p), doing);
+	proc_set_state(p, PROC_SUSPECT);
+	master_on_change(p->master);
+}
+
+/* A core shows where it hangs, if cores are asked for; one that is stopped
+ * must go on to die. */
+static void
+abort_hung(struct proc *p, const struct board_copy *copy)
+{
+	char doing[512];
+
+	describe(p, copy, doing, sizeof(doing));
+	log_error("child %d (pid %ld): hangs for %.1f s: aborting it; %s",
+	    p->place->number, (long)p->pid, silence(p), doing);
+	p->master->hangs++;
+	p->is_hung = true;
+	proc_signal(p, SIGABRT);
+	proc_signal(p, SIGCONT);
+	proc_expect_end(p, ABORT_PATIENCE_S);
+}
+
+static void
+look_at(struct proc *p, bool is_late)
+{
+	const struct conf *conf = &p->generation->conf;
+	struct board_copy copy;
+
+	if (p->state < PROC_PREPARED || p->state > PROC_DRAINING || p->is_hung)
+		return;
+	board_read(&p->master->board, p->page, &copy);
+	if (copy.gauges[BOARD_HEARTBEAT_NS] != p->beat || p->beat_ns == 0) {
+		p->beat = copy.gauges[BOARD_HEARTBEAT_NS];
+		p->beat_ns = mono_ns();
+		if (p->state == PROC_SUSPECT) {
+			log_info("child %d (pid %ld): its heart beats again",
+			    p->place->number, (long)p->pid);
+			proc_set_state(p, PROC_READY);
+			master_on_change(p->master);
+		}
+		return;
+	}
+	if (is_late || (silence(p) >= conf->suspect && is_traced(p))) {
+		p->beat_ns = mono_ns();
+		return;
+	}
+	if (silence(p) >= conf->hang_timeout)
+		abort_hung(p, &copy);
+	else if (p->state == PROC_READY && silence(p) >= conf->suspect)
+		suspect(p, &copy);
+}
+
+void
+watch_tick(struct master *m)
+{
+	bool is_late = mono_ns() - m->tick_ns > LATE_NS;
+	struct proc *p, *next;
+
+	TAILQ_FOREACH_SAFE(p, &m->procs, entry, next)
+		look_at(p, is_late);
+}

@@ -63,10 +63,10 @@ _tine() {
 	-L | --log) _tine_reply "$word" -W 'stderr syslog' -f ;;
 	-C | --control) _tine_reply "$word" -W none -f ;;
 	-c | --config | -p | --pid-file) _tine_reply "$word" -f ;;
-	-l | --listen)
+	-l | --listen | -A | --admin)
 		_tine_reply "$word" -W 'tcp:// tcp4:// tcp6:// unix://'
 		;;
-	-b | --balance | -o | --option | -A | --admin) COMPREPLY=() ;;
+	-b | --balance | -o | --option) COMPREPLY=() ;;
 	*)
 		handler=$(_tine_handler)
 		if [[ $word == -* ]]; then

@@ -67,7 +67,7 @@ static const struct option_row rows[] = {
 	    .take = take_listen,
 	    .help = "listen here; repeatable" },
 	{ 'n', "processes", "N", .is_built = true, .key = "processes",
-	    .help = "children: 1 to 1024, or auto for one per CPU" },
+	    .help = "children: 1 to 1024, auto, or MIN:MAX" },
 	{ 'a', "accept", "MODE", .is_built = true, .key = "accept",
 	    .help = "auto, reuseport or shared" },
 	{ 'b', "balance", "HOW",
@@ -86,7 +86,7 @@ static const struct option_row rows[] = {
 	    .help = "account that children run as" },
 	{ 'C', "control", "PATH", .is_built = true, .key = "control",
 	    .help = "control socket, or none" },
-	{ 'A', "admin", "URL",
+	{ 'A', "admin", "URL", .is_built = true, .key = "admin",
 	    .help = "status page, metrics and health" },
 	{ 'L', "log", "FILE", .is_built = true, .key = "log.file",
 	    .help = "error log: a file, stderr or syslog" },
@@ -174,16 +174,12 @@ static int
 check_built(const struct option_row *r, const char *value, struct err *err)
 {
 	char name[NAME_LETTERS];
-	bool is_range = r->letter == 'n' && strchr(value, ':') != NULL;
-	bool is_dispatch = r->letter == 'a' && strcmp(value, "dispatch") == 0;
 
-	if (!is_range && !is_dispatch)
+	if (r->letter != 'a' || strcmp(value, "dispatch") != 0)
 		return 0;
 	err_set(err, EXIT_BAD_USAGE, "%s %s is not built yet",
-	    name_of(r, name, sizeof(name)), is_range ? "MIN:MAX" : value);
-	return err_hint(err, "%s",
-	    is_range ? "a number of children, or auto"
-		     : "auto, reuseport or shared");
+	    name_of(r, name, sizeof(name)), value);
+	return err_hint(err, "auto, reuseport or shared");
 }
 
 static int

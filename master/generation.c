@@ -38,7 +38,8 @@ generation_new(struct master *m, struct conf *conf)
 	g->conf = *conf;
 	conf_init(conf);
 	if (g->conf.processes == 0)
-		g->conf.processes = cpus_count(CPUS_CGROUP_ROOT);
+		g->conf.processes = g->conf.processes_max =
+		    cpus_count(CPUS_CGROUP_ROOT);
 	TAILQ_INSERT_TAIL(&m->generations, g, entry);
 	return g;
 }

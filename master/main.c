@@ -62,8 +62,10 @@ check(const struct conf *said, struct conf *effective)
 	if (rc == -1)
 		conf_free(effective);
 	effective->is_daemon = said->is_daemon;
-	if (effective->processes == 0)
+	if (effective->processes == 0) {
 		effective->processes = cpus_count(CPUS_CGROUP_ROOT);
+		effective->processes_max = effective->processes;
+	}
 	checkrun_result_fini(&result);
 	return code;
 }

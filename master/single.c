@@ -80,6 +80,7 @@ prepare(struct master *m, struct conf *conf, const struct conf *said,
 	if (load(conf, said, err) == -1 || rlimit_raise_files(conf, err) == -1)
 		return -1;
 	conf->processes = 1;
+	conf->processes_max = 1;
 	m->log_fd = logs_start(conf, err);
 	if (m->log_fd == -1)
 		return -1;

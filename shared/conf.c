@@ -78,7 +78,10 @@ conf_free(struct conf *conf)
 	for (i = 0; i < conf->nservers; i++)
 		server_fini(&conf->servers[i]);
 	free(conf->servers);
+	free(conf->admin_listens);
 	directive_fini(DIRECTIVE_CONF, conf);
+	conf->admin_listens = NULL;
+	conf->nadmin_listens = 0;
 	conf->servers = NULL;
 	conf->nservers = 0;
 	free_said(conf);
@@ -149,10 +152,22 @@ is_listed(const struct conf *conf, const struct url *u)
 }
 
 static int
+append_url(struct url **urls, size_t *n, const struct url *u, struct err *err)
+{
+	struct url *grown = reallocarray(*urls, *n + 1, sizeof(*grown));
+
+	if (grown == NULL)
+		return err_sys(err, "list of listen URLs");
+	*urls = grown;
+	grown[(*n)++] = *u;
+	return 0;
+}
+
+static int
 add_listen(struct conf *conf, struct conf_server *s, const char *text,
     struct err *err)
 {
-	struct url u, *grown;
+	struct url u;
 
 	if (url_parse(&u, text, err) == -1)
 		return -1;
@@ -161,12 +176,18 @@ add_listen(struct conf *conf, struct conf_server *s, const char *text,
 		    text);
 		return err_hint(err, "one server listens on an address");
 	}
-	grown = reallocarray(s->listens, s->nlistens + 1, sizeof(*grown));
-	if (grown == NULL)
-		return err_sys(err, "listen URL %s", text);
-	s->listens = grown;
-	s->listens[s->nlistens++] = u;
-	return 0;
+	return append_url(&s->listens, &s->nlistens, &u, err);
+}
+
+/* Derived: what conf_resolve() made of the one URL that was said. */
+static int
+add_admin(struct conf *conf, const char *text, struct err *err)
+{
+	struct url u;
+
+	return url_parse(&u, text, err) == -1
+	    ? -1
+	    : append_url(&conf->admin_listens, &conf->nadmin_listens, &u, err);
 }
 
 static bool
@@ -322,6 +343,8 @@ set_key(struct conf *conf, const char *key, const char *value,
 	d = directive_find(DIRECTIVE_CONF, key, &near);
 	if (d == NULL || (d->is_derived && !with_derived))
 		return unknown_key(key, "", 0, near, err);
+	if (d->kind == DIRECTIVE_LISTEN)
+		return add_admin(conf, value, err);
 	return directive_set(d, conf, value, err) == 0
 	    ? 0
 	    : err_prefix(err, "%s", key);
@@ -336,9 +359,24 @@ conf_set(struct conf *conf, const char *key, const char *value, struct err *err)
 /* ---- text ---- */
 
 static void
+print_urls(const char *prefix, const char *key, const struct url *urls,
+    size_t n, FILE *f)
+{
+	char text[URL_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		(void)fprintf(f, "%s%s=", prefix, key);
+		directive_print_text(url_print(&urls[i], text, sizeof(text)),
+		    f);
+		(void)fputc('\n', f);
+	}
+}
+
+static void
 print_server(const struct conf_server *s, size_t index, FILE *f)
 {
-	char prefix[40], text[URL_TEXT_MAX];
+	char prefix[40];
 	const struct directive *d;
 	size_t i, n;
 
@@ -348,12 +386,7 @@ print_server(const struct conf_server *s, size_t index, FILE *f)
 		if (d[i].kind != DIRECTIVE_LISTEN &&
 		    d[i].kind != DIRECTIVE_OPTIONS)
 			directive_print(&d[i], s, prefix, f);
-	for (i = 0; i < s->nlistens; i++) {
-		(void)fprintf(f, "%slisten=", prefix);
-		directive_print_text(
-		    url_print(&s->listens[i], text, sizeof(text)), f);
-		(void)fputc('\n', f);
-	}
+	print_urls(prefix, "listen", s->listens, s->nlistens, f);
 	for (i = 0; i < s->noptions; i++) {
 		(void)fprintf(f, "%soptions.%s=", prefix, s->options[i].key);
 		directive_print_text(s->options[i].value, f);
@@ -369,7 +402,11 @@ conf_print(const struct conf *conf, FILE *f)
 
 	d = directive_table(DIRECTIVE_CONF, &n);
 	for (i = 0; i < n; i++)
-		directive_print(&d[i], conf, "", f);
+		if (d[i].kind == DIRECTIVE_LISTEN)
+			print_urls("", d[i].key, conf->admin_listens,
+			    conf->nadmin_listens, f);
+		else
+			directive_print(&d[i], conf, "", f);
 	for (i = 0; i < conf->nservers; i++)
 		print_server(&conf->servers[i], i, f);
 	return ferror(f) || fflush(f) == EOF ? -1 : 0;

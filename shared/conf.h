@@ -72,6 +72,13 @@ struct conf_budget {
 	uint64_t accepts, bytes, messages;
 };
 
+/* When a child is replaced by a fresh one; 0: never for that reason. */
+struct conf_recycle {
+	uint64_t connections; /* accepted in its life */
+	double age;           /* seconds */
+	uint64_t memory;      /* resident bytes */
+};
+
 struct conf_server {
 	struct url *listens;
 	size_t nlistens;
@@ -91,13 +98,18 @@ struct conf_setting {
 };
 
 struct conf {
-	int processes; /* 0: auto, until cpus_count() filled it in */
+	/* MIN and MAX, one behind the other as DIRECTIVE_PROCESSES has them;
+	 * the same for a plain number. Both 0: auto, until cpus_count() filled
+	 * them in. */
+	int processes, processes_max;
 	enum conf_accept accept;
 	enum conf_balance balance; /* not built yet */
 	char *user, *group;        /* as said, or NULL */
 	char *pid_file;            /* or NULL */
 	char *control;             /* path, "none", or NULL: the default path */
-	char *admin;               /* URL, or NULL; not built yet */
+	char *admin;               /* URL as said, or NULL */
+	struct url *admin_listens; /* its addresses, by conf_resolve() */
+	size_t nadmin_listens;
 	/* "stderr", "syslog" or a path. NULL until conf_resolve(): stderr, or
 	 * syslog in the background. */
 	char *log_file;
@@ -110,13 +122,9 @@ struct conf {
 	double suspect, prove, commit, orphan, drain_delay, keepalive_grace;
 	uint64_t max_connections; /* per child */
 	bool core_dumps;
-	/* Not built yet: read, checked and printed only. */
 	uint64_t max_old_generations;
-	struct {
-		uint64_t connections;
-		double age;
-		uint64_t memory;
-	} recycle;
+	struct conf_recycle recycle;
+	/* Not built yet: read, checked and printed only. */
 	char *cpu_affinity;
 	struct {
 		enum conf_overload policy;

@@ -155,6 +155,23 @@ check_handler(const struct check *c, const struct conf_server *s, size_t number)
 	}
 }
 
+/* The admin listener has a handler of its own. */
+static void
+check_admin(const struct check *c, const struct conf *conf)
+{
+	struct err err;
+	struct url u;
+
+	if (conf->admin == NULL || url_parse(&u, conf->admin, &err) == -1 ||
+	    u.handler[0] == '\0')
+		return;
+	err_set(&err, EXIT_BAD_CONFIG,
+	    "handler=%s in the URL of the admin listener", u.handler);
+	err_hint(&err,
+	    "leave it out of the URL, or make it a server of its own");
+	c->complain(c->arg, "admin", &err);
+}
+
 void
 conf_check(const struct conf *conf, conf_complain *complain, void *arg)
 {
@@ -165,6 +182,7 @@ conf_check(const struct conf *conf, conf_complain *complain, void *arg)
 
 	check_orders(&c, DIRECTIVE_CONF, conf, "");
 	check_modes(&c, conf);
+	check_admin(&c, conf);
 	if (conf->nservers == 0) {
 		err_set(&err, EXIT_BAD_CONFIG, "there is no server");
 		err_hint(&err,

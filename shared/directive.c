@@ -18,6 +18,8 @@
 #include "shared/value.h"
 
 #define CPUS_MAX 1024
+/* More than a number in bounds has; one cut short is out of them too. */
+#define NUMBER_LETTERS 32
 
 /* ---- types of value ---- */
 
@@ -244,23 +246,54 @@ has_id(const void *field)
 	return *value != CONF_NO_ID;
 }
 
+/* print_processes() and set_processes() reach MAX from MIN. */
+static_assert(offsetof(struct conf, processes_max) ==
+	offsetof(struct conf, processes) + sizeof(int),
+    "MAX stands behind MIN");
+
+/* "4", or "2:8", which is 2 and 8. */
+static int
+read_range(const struct directive *d, const char *text, int64_t *min,
+    int64_t *max, struct err *err)
+{
+	const char *colon = strchr(text, ':');
+	char first[NUMBER_LETTERS];
+
+	if (colon == NULL) {
+		if (value_int(text, d->min, d->max, min, err) == -1)
+			return -1;
+		*max = *min;
+		return 0;
+	}
+	(void)snprintf(first, sizeof(first), "%.*s", (int)(colon - text), text);
+	if (value_int(first, d->min, d->max, min, err) == -1)
+		return err_prefix(err, "MIN of MIN:MAX");
+	if (value_int(colon + 1, d->min, d->max, max, err) == -1)
+		return err_prefix(err, "MAX of MIN:MAX");
+	return 0;
+}
+
 static int
 set_processes(const struct directive *d, void *field, const char *text,
     struct err *err)
 {
 	int *out = field;
-	int64_t value = 0;
+	int64_t min = 0, max = 0;
 
-	if (text[strspn(text, "0123456789")] == ':') {
-		err_set(err, EXIT_BAD_CONFIG, "MIN:MAX is not built yet");
-		return err_hint(err, "a number of children, or auto");
-	}
 	if (strcmp(text, "auto") != 0 &&
-	    value_int(text, d->min, d->max, &value, err) == -1)
+	    read_range(d, text, &min, &max, err) == -1)
 		return err_hint(err,
-		    "auto, or a whole number from %" PRId64 " to %" PRId64,
+		    "auto, a whole number from %" PRId64 " to %" PRId64
+		    ", or two as MIN:MAX",
 		    d->min, d->max);
-	*out = (int)value;
+	if (min > max) {
+		err_set(err, EXIT_BAD_CONFIG,
+		    "%" PRId64 ":%" PRId64 " is not MIN:MAX", min, max);
+		return err_hint(err,
+		    "did you mean \"%" PRId64 ":%" PRId64 "\"?", max, min);
+	}
+	out[0] = (int)min;
+	out[1] = (int)max;
 	return 0;
 }
 
@@ -270,10 +303,12 @@ print_processes(const struct directive *d, const void *field, FILE *f)
 	const int *value = field;
 
 	(void)d;
-	if (*value == 0)
+	if (value[0] == 0)
 		(void)fputs("auto", f);
+	else if (value[0] == value[1])
+		(void)fprintf(f, "%d", value[0]);
 	else
-		(void)fprintf(f, "%d", *value);
+		(void)fprintf(f, "%d:%d", value[0], value[1]);
 }
 
 /* clang-format off */

@@ -25,7 +25,7 @@ enum directive_kind {
 	DIRECTIVE_URL,       /* as text; a listen URL */
 	DIRECTIVE_CPUS,      /* as text; none, auto or a list of numbers */
 	DIRECTIVE_ID,        /* uid_t or gid_t; CONF_NO_ID is not printed */
-	DIRECTIVE_PROCESSES, /* int; 0 is written auto */
+	DIRECTIVE_PROCESSES, /* two int: MIN and MAX; 0 is written auto */
 	DIRECTIVE_LISTEN,    /* a list that conf.c keeps */
 	DIRECTIVE_OPTIONS,   /* a map that conf.c keeps */
 	DIRECTIVE_NKINDS

@@ -218,32 +218,46 @@ url_resolve(const struct url *u, struct url *out, int max, struct err *err)
 
 /* ---- the configuration ---- */
 
+/* Is the address among the URLs, once more than u itself? */
+static bool
+is_among(const struct url *urls, size_t n, const struct url *u,
+    const struct addr *addr)
+{
+	struct err ignored;
+	struct addr other;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (&urls[i] != u &&
+		    url_addr(&urls[i], &other, &ignored) == 0 &&
+		    addr->len == other.len &&
+		    memcmp(&addr->u, &other.u, addr->len) == 0)
+			return true;
+	return false;
+}
+
 /* Two names of one address are one address twice. */
 static int
 check_is_new(const struct conf *conf, const struct url *u, struct err *err)
 {
 	char text[URL_TEXT_MAX];
-	struct addr one, two;
-	const struct conf_server *s;
-	size_t k;
+	struct addr addr;
+	size_t i;
 
-	if (url_addr(u, &one, err) == -1)
+	if (url_addr(u, &addr, err) == -1)
 		return -1;
 	if (u->scheme != URL_UNIX && u->port == 0)
 		return 0;
-	for (s = conf->servers; s < conf->servers + conf->nservers; s++)
-		for (k = 0; k < s->nlistens; k++)
-			if (&s->listens[k] != u &&
-			    url_addr(&s->listens[k], &two, err) == 0 &&
-			    one.len == two.len &&
-			    memcmp(&one.u, &two.u, one.len) == 0) {
-				err_set(err, EXIT_BAD_CONFIG,
-				    "listen URL %s is given twice",
-				    url_print_short(u, text, sizeof(text)));
-				return err_hint(err,
-				    "one server listens on an address; a host "
-				    "name stands for all of its addresses");
-			}
+	for (i = 0; i < conf->nservers; i++)
+		if (is_among(conf->servers[i].listens,
+			conf->servers[i].nlistens, u, &addr)) {
+			err_set(err, EXIT_BAD_CONFIG,
+			    "listen URL %s is given twice",
+			    url_print_short(u, text, sizeof(text)));
+			return err_hint(err,
+			    "one server listens on an address; a host name "
+			    "stands for all of its addresses");
+		}
 	return 0;
 }
 
@@ -293,6 +307,23 @@ resolve_server(struct conf_server *s, size_t number, conf_complain *complain,
 	s->listens = all;
 	s->nlistens = n;
 	return 0;
+}
+
+/* The admin listener's URL, whose addresses are derived from it anew. */
+static int
+resolve_admin(struct conf *conf, struct err *err)
+{
+	struct url u;
+
+	free(conf->admin_listens);
+	conf->admin_listens = NULL;
+	conf->nadmin_listens = 0;
+	if (conf->admin == NULL)
+		return 0;
+	return url_parse(&u, conf->admin, err) == -1
+	    ? -1
+	    : append_addresses(&conf->admin_listens, &conf->nadmin_listens, &u,
+		  err);
 }
 
 /* Nobody has named an account, and root is not run by mistake. */
@@ -405,6 +436,12 @@ check_addresses(const struct conf *conf, conf_complain *complain, void *arg)
 			complain(arg, key, &err);
 			return;
 		}
+	for (i = 0; i < conf->nadmin_listens; i++) {
+		if (check_is_new(conf, &conf->admin_listens[i], &err) == 0)
+			continue;
+		complain(arg, "admin", &err);
+		return;
+	}
 }
 
 void
@@ -419,6 +456,10 @@ conf_resolve_names(struct conf *conf, conf_complain *complain, void *arg)
 	for (i = 0; i < conf->nservers; i++)
 		if (resolve_server(&conf->servers[i], i, complain, arg) == -1)
 			rc = -1;
+	if (resolve_admin(conf, &err) == -1) {
+		complain(arg, "admin", &err);
+		rc = -1;
+	}
 	if (rc == 0)
 		check_addresses(conf, complain, arg);
 }

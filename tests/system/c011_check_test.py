@@ -52,10 +52,10 @@ def test_all_mistakes_of_the_file_as_it_is_now_are_shown(server, run_tine):
 
 def test_a_warning_is_shown_and_is_no_failure(server):
     t, path = server
-    path.write_text("admin: tcp://127.0.0.1:1\n" + GOOD)
+    path.write_text("cpu-affinity: auto\n" + GOOD)
     done = t.tinectl("check")
     assert (done.returncode, done.stdout) == (0, "the configuration is good\n")
-    assert "admin is not built yet" in done.stderr
+    assert "cpu-affinity is not built yet" in done.stderr
 
 
 def test_a_file_that_is_gone_is_a_failure(server):

@@ -41,8 +41,7 @@ def test_a_doubled_option_is_64_and_named(run_tine, twice):
 
 
 @pytest.mark.parametrize("args,name", [
-    (["-A", "8081"], "--admin"), (["-b", "random"], "--balance"),
-    (["-a", "dispatch"], "dispatch"), (["-n", "1:4"], "MIN:MAX")])
+    (["-b", "random"], "--balance"), (["-a", "dispatch"], "dispatch")])
 def test_what_is_not_built_yet_is_64_and_said(run_tine, args, name):
     done = run_tine(*LISTEN, *args, "echo")
     assert done.returncode == 64
@@ -51,7 +50,8 @@ def test_what_is_not_built_yet_is_64_and_said(run_tine, args, name):
 
 
 @pytest.mark.parametrize("value", ["0", "1025", "-1", "x", "", "1.5",
-                                   "99999999999999999999"])
+                                   "99999999999999999999", "0:2",
+                                   "2:1025", "2:", ":2", "4:2:1"])
 def test_a_bad_number_of_processes_is_78(run_tine, value):
     done = run_tine(*LISTEN, "-n", value, "echo")
     assert done.returncode == 78

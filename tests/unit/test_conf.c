@@ -54,13 +54,13 @@ the_defaults_are_those_of_spec_5(void **state)
 	const struct conf_server *s;
 
 	(void)state;
-	assert_int_equal(conf.processes, 0);
+	assert_true(conf.processes == 0 && conf.processes_max == 0);
 	assert_int_equal(conf.accept, CONF_ACCEPT_AUTO);
 	assert_null(conf.control);
 	assert_null(conf.log_file);
 	assert_true(conf.user == NULL && conf.group == NULL);
 	assert_null(conf.pid_file);
-	assert_null(conf.admin);
+	assert_true(conf.admin == NULL && conf.nadmin_listens == 0);
 	assert_int_equal(conf.log_format, LOG_FORMAT_TEXT);
 	assert_int_equal(conf.balance, CONF_BALANCE_KERNEL);
 	assert_int_equal(conf.rlimit_nofile, 0);
@@ -131,6 +131,56 @@ keys_set_their_fields(void **state)
 	assert_true(conf.servers[0].timeouts.first_byte == 1.5);
 	assert_int_equal(conf.servers[0].limits.output_high, 524288);
 	assert_int_equal(conf.servers[0].budget.accepts, 1);
+}
+
+static void
+processes_are_a_number_a_range_or_auto(void **state)
+{
+	static const struct {
+		const char *text;
+		int min, max;
+	} good[] = {
+		{ "1", 1, 1 },
+		{ "1024", 1024, 1024 },
+		{ "2:8", 2, 8 },
+		{ "1:1024", 1, 1024 },
+		{ "auto", 0, 0 },
+		{ "3:3", 3, 3 },
+	};
+	static const char form[] =
+	    "auto, a whole number from 1 to 1024, or two as MIN:MAX";
+	static const struct {
+		const char *text, *error, *hint;
+	} bad[] = {
+		{ "8:2", "8:2 is not MIN:MAX", "did you mean \"2:8\"?" },
+		{ "0:2", "MIN of MIN:MAX: 0 is out of range", form },
+		{ "1:1025", "MAX of MIN:MAX: 1025 is out of range", form },
+		{ ":2", "MIN of MIN:MAX: \"\" is not a whole number", form },
+		{ "2:", "MAX of MIN:MAX: \"\" is not a whole number", form },
+		{ "auto:2", "MIN of MIN:MAX: \"auto\" is not a whole number",
+		    form },
+		{ "2:auto", "MAX of MIN:MAX: \"auto\" is not a whole number",
+		    form },
+		{ "1:2:3", "MAX of MIN:MAX: \"2:3\" is not a whole number",
+		    form },
+		{ "-1:2", "MIN of MIN:MAX: -1 is out of range", form },
+	};
+	char text[128];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < nitems(good); i++) {
+		set("processes", good[i].text);
+		assert_int_equal(conf.processes, good[i].min);
+		assert_int_equal(conf.processes_max, good[i].max);
+	}
+	for (i = 0; i < nitems(bad); i++) {
+		(void)snprintf(text, sizeof(text), "processes: %s",
+		    bad[i].error);
+		expect_error(conf_set(&conf, "processes", bad[i].text, &err),
+		    &err, EXIT_BAD_CONFIG, text, bad[i].hint);
+	}
+	assert_true(conf.processes == 3 && conf.processes_max == 3);
 }
 
 static void
@@ -224,6 +274,7 @@ an_unknown_key_is_refused_with_the_nearest(void **state)
 		    "servers.0.handler" },
 		{ "servers.0", "a server has a number: servers.0.handler" },
 		{ "uid", "" },
+		{ "admin-listen", "" },
 		{ "folder", "" },
 	};
 	char text[64];
@@ -245,7 +296,7 @@ a_bad_value_names_its_key_and_changes_nothing(void **state)
 	(void)state;
 	expect_error(conf_set(&conf, "processes", "1025", &err), &err,
 	    EXIT_BAD_CONFIG, "processes: 1025 is out of range",
-	    "auto, or a whole number from 1 to 1024");
+	    "auto, a whole number from 1 to 1024, or two as MIN:MAX");
 	expect_error(conf_set(&conf, "servers.0.limits.input", "1.5m", &err),
 	    &err, EXIT_BAD_CONFIG,
 	    "servers.0.limits.input: \"1.5m\" is not a size",
@@ -282,12 +333,16 @@ the_name_of_an_option_has_no_space_and_no_line(void **state)
 static void
 what_was_printed_is_parsed_to_the_same(void **state)
 {
+	static const char addresses[] =
+	    "admin-listen=tcp://127.0.0.1:9180\n"
+	    "admin-listen=tcp://[::1]:9180?backlog=5\n";
 	struct conf copy;
 	char *one, *two;
 	size_t n1, n2;
 
 	(void)state;
-	set("processes", "4");
+	set("processes", "2:8");
+	set("admin", "localhost:9180");
 	set("control", "/run/a b\\c\n.sock");
 	set("drain-timeout", "1500ms");
 	set("servers.0.listen", "8080?backlog=5&handler=echo");
@@ -298,11 +353,18 @@ what_was_printed_is_parsed_to_the_same(void **state)
 	conf.uid = 65534;
 	conf.gid = 0;
 	conf.folder = strdup("/srv/a b");
+	assert_int_equal(conf_parse(&conf, addresses, strlen(addresses), &err),
+	    0);
 	one = printed(&conf, &n1);
 	conf_init(&copy);
 	assert_int_equal(conf_parse(&copy, one, n1, &err), 0);
 	two = printed(&copy, &n2);
 	assert_string_equal(one, two);
+	assert_true(copy.processes == 2 && copy.processes_max == 8);
+	assert_string_equal(copy.admin, "localhost:9180");
+	assert_int_equal(copy.nadmin_listens, 2);
+	assert_string_equal(copy.admin_listens[1].host, "::1");
+	assert_int_equal(copy.admin_listens[1].backlog, 5);
 	assert_string_equal(copy.control, conf.control);
 	assert_string_equal(copy.folder, "/srv/a b");
 	assert_int_equal(copy.uid, 65534);
@@ -446,6 +508,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		with_conf(the_defaults_are_those_of_spec_5),
 		with_conf(keys_set_their_fields),
+		with_conf(processes_are_a_number_a_range_or_auto),
 		with_conf(the_last_value_of_a_key_wins),
 		with_conf(listen_urls_are_appended_and_servers_come_in_order),
 		with_conf(a_thousand_servers_are_the_most),

@@ -155,20 +155,29 @@ a_url_does_not_name_another_handler_than_its_server(void **state)
 }
 
 static void
+the_admin_listener_has_its_own_handler(void **state)
+{
+	(void)state;
+	set("admin", ":9180?backlog=5");
+	expect("");
+	set("admin", ":9180?handler=echo");
+	expect("admin|handler=echo in the URL of the admin listener\n");
+}
+
+static void
 what_is_not_built_is_told_when_it_is_not_at_its_default(void **state)
 {
 	(void)state;
-	set("hang-timeout", "10000ms");
-	set("admin", ":9180");
+	set("overload.lag", "0250ms");
+	set("overload.accept-rate", "3");
 	set("recycle.age", "1h");
 	set("cpu-affinity", "auto");
 	set("servers.0.limits.per-address", "3");
 	set("servers.0.limits.connections", "3");
 	conf_check_built(&conf, tell, NULL);
 	assert_string_equal(told,
-	    "admin|admin is not built yet\n"
-	    "recycle.age|recycle.age is not built yet\n"
 	    "cpu-affinity|cpu-affinity is not built yet\n"
+	    "overload.accept-rate|overload.accept-rate is not built yet\n"
 	    "servers.0.limits.per-address|servers.0.limits.per-address is not "
 	    "built yet\n");
 }
@@ -185,6 +194,7 @@ main(void)
 		with_conf(dispatch_is_refused_until_it_is_built),
 		with_conf(every_server_listens_and_there_is_one),
 		with_conf(a_url_does_not_name_another_handler_than_its_server),
+		with_conf(the_admin_listener_has_its_own_handler),
 		with_conf(
 		    what_is_not_built_is_told_when_it_is_not_at_its_default),
 	};

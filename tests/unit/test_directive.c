@@ -188,8 +188,17 @@ processes_are_printed_as_written(void **state)
 	text = printed(d, &conf);
 	assert_string_equal(text, "processes=7");
 	free(text);
+	assert_int_equal(directive_set(d, &conf, "3:3", &err), 0);
+	text = printed(d, &conf);
+	assert_string_equal(text, "processes=3");
+	free(text);
+	assert_int_equal(directive_set(d, &conf, "2:8", &err), 0);
+	text = printed(d, &conf);
+	assert_string_equal(text, "processes=2:8");
+	free(text);
 	expect_error(directive_set(d, &conf, "0", &err), &err, EXIT_BAD_CONFIG,
-	    "0 is out of range", "auto, or a whole number from 1 to 1024");
+	    "0 is out of range",
+	    "auto, a whole number from 1 to 1024, or two as MIN:MAX");
 }
 
 static void

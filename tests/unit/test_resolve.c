@@ -459,6 +459,50 @@ others_than_root_may_name_only_themselves(void **state)
 }
 
 static void
+the_admin_listener_has_each_address_of_its_host(void **state)
+{
+	char text[URL_TEXT_MAX];
+	int i;
+
+	(void)state;
+	listen_on("8080");
+	assert_int_equal(conf_set(&conf, "admin", "localhost:9180", &err), 0);
+	/* The text form is resolved again when it is checked again. */
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(conf_resolve(&conf, &err), 0);
+		assert_int_equal(conf.nadmin_listens, 2);
+		assert_string_equal(
+		    url_print(&conf.admin_listens[0], text, sizeof(text)),
+		    "tcp://127.0.0.1:9180");
+		assert_string_equal(
+		    url_print(&conf.admin_listens[1], text, sizeof(text)),
+		    "tcp://[::1]:9180");
+	}
+	world.addresses[0] = NULL;
+	expect_error(conf_resolve(&conf, &err), &err, EXIT_BAD_CONFIG,
+	    "listen URL tcp://localhost:9180: look-up of host \"localhost\": "
+	    "Name or service not known",
+	    "a name that /etc/hosts or DNS knows, an address, or nothing for "
+	    "every address");
+	assert_int_equal(conf.nadmin_listens, 0);
+}
+
+static void
+the_admin_listener_has_an_address_of_its_own(void **state)
+{
+	(void)state;
+	listen_on("127.0.0.1:8080");
+	listen_on("127.0.0.1:0");
+	assert_int_equal(conf_set(&conf, "admin", "127.0.0.1:0", &err), 0);
+	assert_int_equal(conf_resolve(&conf, &err), 0);
+	assert_int_equal(conf_set(&conf, "admin", "localhost:8080", &err), 0);
+	expect_error(conf_resolve(&conf, &err), &err, EXIT_BAD_CONFIG,
+	    "listen URL tcp://127.0.0.1:8080 is given twice",
+	    "one server listens on an address; a host name stands for all of "
+	    "its addresses");
+}
+
+static void
 the_background_has_no_stderr_to_log_to(void **state)
 {
 	(void)state;
@@ -508,6 +552,8 @@ main(void)
 		in_world(root_gives_its_children_the_account_that_is_named),
 		in_world(an_account_that_nobody_knows_is_refused),
 		in_world(others_than_root_may_name_only_themselves),
+		in_world(the_admin_listener_has_each_address_of_its_host),
+		in_world(the_admin_listener_has_an_address_of_its_own),
 		in_world(the_background_has_no_stderr_to_log_to),
 		in_world(without_memory_the_urls_stay_as_they_were),
 	};

@@ -18,13 +18,19 @@
 #define RECOVER_SECONDS 1.0
 #define REST_SECONDS 0.1
 
-/* A server that stops serves its queues until the master shuts them. */
+/* A server that stops serves its queues until the master shuts them; in any
+ * other drain siblings do, but for the slots that are ours to the end. */
 static bool
-is_serving(const struct child *ch)
+is_serving(const struct listener *l)
 {
-	return ch->state == CHILD_READY ||
-	    (ch->state == CHILD_DRAINING && ch->drain.reason == CTL_STOPPING &&
-		!ch->drain.is_cutting);
+	const struct child *ch = l->server->child;
+
+	if (!l->is_polled)
+		return false;
+	if (ch->state == CHILD_READY)
+		return true;
+	return ch->state == CHILD_DRAINING && !ch->drain.is_cutting &&
+	    (l->is_kept || ch->drain.reason == CTL_STOPPING);
 }
 
 static bool
@@ -32,8 +38,8 @@ is_wanted(struct listener *l)
 {
 	const struct child *ch = l->server->child;
 
-	return l->is_polled && is_serving(ch) && ch->sick == 0 &&
-	    !ch->is_full && !l->server->is_full && !ev_is_active(&l->rest);
+	return is_serving(l) && ch->sick == 0 && !ch->is_full &&
+	    !l->server->is_full && !ev_is_active(&l->rest);
 }
 
 static void
@@ -105,6 +111,16 @@ on_rested(struct ev_loop *loop, ev_timer *w, int revents)
 	watch(w->data);
 }
 
+/* A draining child may have stayed for this slot only. */
+static void
+give_up(struct listener *l)
+{
+	l->is_polled = false;
+	l->is_kept = false;
+	watch(l);
+	drain_check(l->server->child);
+}
+
 /* The listener was shut down under us: it would be readable for ever. */
 static void
 take_rest(struct listener *l)
@@ -113,9 +129,7 @@ take_rest(struct listener *l)
 
 	if (ch->state == CHILD_DRAINING) {
 		/* For good: this is what the drain waited for. */
-		l->is_polled = false;
-		watch(l);
-		drain_check(ch);
+		give_up(l);
 		return;
 	}
 	ev_timer_set(&l->rest, REST_SECONDS, 0.);
@@ -228,7 +242,7 @@ accept_is_open(const struct child *ch)
 	const struct listener *l;
 
 	TAILQ_FOREACH(l, &ch->listeners, entry)
-		if (l->is_polled && is_serving(ch))
+		if (is_serving(l))
 			return true;
 	return false;
 }
@@ -300,6 +314,7 @@ accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
 		TAILQ_INSERT_TAIL(&ch->listeners, l, entry);
 	}
 	l->is_polled |= poll;
+	l->is_kept |= (slot->flags & CTL_SLOT_KEEP) != 0;
 	watch(l);
 	return 0;
 }
@@ -309,10 +324,8 @@ accept_release(struct child *ch, uint32_t id)
 {
 	struct listener *l = find(ch, id);
 
-	if (l == NULL)
-		return;
-	l->is_polled = false;
-	watch(l);
+	if (l != NULL)
+		give_up(l);
 }
 
 void

@@ -83,6 +83,7 @@ struct listener {
 	struct tine_child *server;
 	uint32_t id; /* of the slot, as the master counts */
 	bool is_polled;
+	bool is_kept; /* CTL_SLOT_KEEP: polled also while draining */
 	bool is_unix;
 };
 
@@ -256,14 +257,17 @@ void server_blame(struct tine_child *, const char *what);
 
 /* ---- accept.c ---- */
 void accept_init(struct child *);
-/* Know a slot; fd is owned from here on, also on failure. */
+/* Know a slot, and poll it or not. One that is known already is polled too if
+ * `poll`, and kept if its flags say so. fd is owned from here on, also on
+ * failure. */
 int accept_add(struct child *, const struct ctl_slot *, int fd, bool poll);
+/* Stop polling a slot, kept or not; a draining child may leave for it. */
 void accept_release(struct child *, uint32_t id);
 /* Start and stop watchers as limits and states ask. */
 void accept_update(struct child *);
 /* A connection is gone: what was full may be no more. */
 void accept_on_close(struct tine_child *);
-/* Is any slot still polled? */
+/* Is any slot served still, or as soon as there is room again? */
 bool accept_is_open(const struct child *);
 void accept_close_all(struct child *);
 

@@ -57,6 +57,8 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 	if (ch->drain.cut > 0)
 		log_info("drain-timeout: closing %u connections",
 		    (unsigned)ch->drain.cut);
+	/* A slot may have been all it stayed for. */
+	drain_check(ch);
 }
 
 void

@@ -405,6 +405,165 @@ any_other_drain_leaves_the_queue_to_a_sibling(void **state)
 	closefd(&held);
 }
 
+static void
+adopt(uint32_t id, int fd, uint32_t flags)
+{
+	const struct ctl_slot slot = { .id = id, .flags = flags };
+
+	assert_int_equal(accept_add(&rig.ch, &slot, fd, true), 0);
+}
+
+static void
+a_kept_slot_is_served_until_it_is_released(void **state)
+{
+	(void)state;
+	rig_start(&rig_handler);
+	adopt(SLOT, make_listener(), CTL_SLOT_KEEP);
+	drain_begin(&rig.ch, 30, CTL_RELOAD);
+	assert_int_equal(rig.ch.state, CHILD_DRAINING);
+	call_in(2);
+	rig_until(rig.opens == 2);
+	child_close_conns(&rig.ch);
+	/* The queue may get more. */
+	assert_int_equal(rig.ch.state, CHILD_DRAINING);
+	accept_release(&rig.ch, SLOT);
+	assert_int_equal(rig.ch.state, CHILD_LEAVING);
+}
+
+static void
+only_the_last_kept_slot_lets_it_leave(void **state)
+{
+	int held;
+
+	(void)state;
+	rig_start(&rig_handler);
+	held = rig_connect();
+	adopt(1, make_listener(), CTL_SLOT_KEEP);
+	adopt(2, make_listener(), CTL_SLOT_KEEP);
+	drain_begin(&rig.ch, 30, CTL_RELOAD);
+	accept_release(&rig.ch, 1);
+	child_close_conns(&rig.ch);
+	assert_int_equal(rig.ch.state, CHILD_DRAINING);
+	accept_release(&rig.ch, 2);
+	assert_int_equal(rig.ch.state, CHILD_LEAVING);
+	closefd(&held);
+}
+
+static void
+a_released_slot_does_not_end_a_child_with_connections(void **state)
+{
+	int held;
+
+	(void)state;
+	rig_start(&rig_handler);
+	held = rig_connect();
+	adopt(SLOT, make_listener(), CTL_SLOT_KEEP);
+	drain_begin(&rig.ch, 30, CTL_SCALE);
+	accept_release(&rig.ch, SLOT);
+	assert_int_equal(rig.ch.state, CHILD_DRAINING);
+	closefd(&held);
+	rig_until(rig.ch.state == CHILD_LEAVING);
+}
+
+static void
+a_kept_slot_that_is_shut_down_lets_it_leave(void **state)
+{
+	int fd = make_listener();
+
+	(void)state;
+	rig_start(&rig_handler);
+	adopt(SLOT, fd, CTL_SLOT_KEEP);
+	drain_begin(&rig.ch, 30, CTL_RELOAD);
+	call_in(1);
+	rig_until(rig.opens == 1);
+	child_close_conns(&rig.ch);
+	assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+	rig_until(rig.ch.state == CHILD_LEAVING);
+}
+
+static void
+a_slot_of_its_own_can_be_kept_later(void **state)
+{
+	int copy, held, fd = make_listener();
+
+	(void)state;
+	rig_start(&rig_handler);
+	held = rig_connect();
+	add(SLOT, fd, true);
+	drain_begin(&rig.ch, 30, CTL_RELOAD);
+	call_in(1);
+	rig_turn();
+	assert_int_equal(rig.opens, 1);
+	copy = dup(fd);
+	adopt(SLOT, copy, CTL_SLOT_KEEP);
+	assert_int_equal(fcntl(copy, F_GETFD), -1);
+	rig_until(rig.opens == 2);
+	closefd(&held);
+}
+
+static void
+a_draining_child_can_be_given_a_slot_to_keep(void **state)
+{
+	int held;
+
+	(void)state;
+	rig_start(&rig_handler);
+	held = rig_connect();
+	drain_begin(&rig.ch, 30, CTL_UPGRADE);
+	adopt(SLOT, make_listener(), CTL_SLOT_KEEP);
+	call_in(1);
+	rig_until(rig.opens == 2);
+	closefd(&held);
+}
+
+static void
+a_plain_adoption_does_not_end_the_keeping(void **state)
+{
+	int fd = make_listener();
+
+	(void)state;
+	rig_start(&rig_handler);
+	adopt(SLOT, fd, CTL_SLOT_KEEP);
+	adopt(SLOT, dup(fd), 0);
+	drain_begin(&rig.ch, 30, CTL_RELOAD);
+	call_in(1);
+	rig_until(rig.opens == 1);
+}
+
+static void
+at_the_deadline_a_kept_slot_is_left_alone(void **state)
+{
+	(void)state;
+	rig_start(&rig_handler);
+	adopt(SLOT, make_listener(), CTL_SLOT_KEEP);
+	drain_begin(&rig.ch, 0.05, CTL_RELOAD);
+	rig_until(rig.ch.drain.is_cutting);
+	/* Without a connection there is nothing to wait for. */
+	assert_int_equal(rig.ch.state, CHILD_LEAVING);
+	call_in(1);
+	rig_turn();
+	assert_int_equal(rig.opens, 0);
+}
+
+static void
+resume_polls_what_was_polled_before(void **state)
+{
+	struct listener *l;
+	int held;
+
+	(void)state;
+	rig_start(&rig_handler);
+	held = rig_connect();
+	add(1, make_listener(), true);
+	add(2, make_listener(), true);
+	drain_begin(&rig.ch, 30, CTL_RELOAD);
+	accept_release(&rig.ch, 1);
+	drain_resume(&rig.ch);
+	TAILQ_FOREACH(l, &rig.ch.listeners, entry)
+		assert_int_equal(ev_is_active(&l->io), l->id == 2);
+	closefd(&held);
+}
+
 int
 main(void)
 {
@@ -426,6 +585,15 @@ main(void)
 		test(options_of_the_url_hold_for_what_is_accepted),
 		test(a_stopping_child_serves_until_its_listeners_are_shut),
 		test(any_other_drain_leaves_the_queue_to_a_sibling),
+		test(a_kept_slot_is_served_until_it_is_released),
+		test(only_the_last_kept_slot_lets_it_leave),
+		test(a_released_slot_does_not_end_a_child_with_connections),
+		test(a_kept_slot_that_is_shut_down_lets_it_leave),
+		test(a_slot_of_its_own_can_be_kept_later),
+		test(a_draining_child_can_be_given_a_slot_to_keep),
+		test(a_plain_adoption_does_not_end_the_keeping),
+		test(at_the_deadline_a_kept_slot_is_left_alone),
+		test(resume_polls_what_was_polled_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,8 +229,12 @@ cctl_send_text(struct child *ch, enum ctl_type type, const char *text)
 void
 cctl_retry(struct child *ch)
 {
-	unsigned type, owed = ch->channel.owed;
+	unsigned type, owed;
 
+	/* It drains again: the master would take it for resumed. */
+	if (ch->state != CHILD_READY)
+		ch->channel.owed &= ~BIT(CTL_READY);
+	owed = ch->channel.owed;
 	for (type = CTL_NONE + 1; owed != 0 && type < CTL_NTYPES; type++)
 		if (owed & BIT(type))
 			cctl_send(ch, (enum ctl_type)type);

@@ -69,6 +69,7 @@ struct tine_child {
 	size_t budget_bytes;       /* read, and sent, in one event */
 	unsigned budget_accepts;
 	bool has_started;
+	bool has_ticked;
 	bool has_stopped; /* it asked for the end of the server */
 	bool is_full;     /* limits.connections reached */
 	bool has_misused;
@@ -186,7 +187,7 @@ void child_set_state(struct child *, enum child_state);
 void child_leave(struct child *);
 /* Close every connection at once. */
 void child_close_conns(struct child *);
-/* PREPARED > READY: accept, tick, and say so. */
+/* PREPARED or DRAINING > READY: accept, tick, and say so. */
 void child_serve(struct child *);
 /* A handler asked for the end of the server. */
 void child_shutdown(struct tine_child *);
@@ -275,6 +276,8 @@ void accept_close_all(struct child *);
 void drain_init(struct child *);
 /* Stop accepting and let connections end, within so many seconds. */
 void drain_begin(struct child *, double seconds, enum ctl_reason);
+/* Be READY again, and say so; nothing unless draining, or when the deadline
+ * has come. */
 void drain_resume(struct child *);
 /* A connection or a listener is gone: was it the last? */
 void drain_check(struct child *);

@@ -110,8 +110,7 @@ drain_resume(struct child *ch)
 	ev_timer_stop(ch->loop, &ch->drain.deadline);
 	ch->drain.is_quiescing = false;
 	log_info("not draining any more");
-	child_set_state(ch, CHILD_READY);
-	accept_update(ch);
+	child_serve(ch);
 }
 
 void

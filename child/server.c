@@ -130,8 +130,10 @@ server_stop(struct tine_child *s)
 void
 server_start_ticks(struct tine_child *s)
 {
-	if (s->handler.tick == NULL || ev_is_active(&s->tick))
+	/* Not again after a drain: a tick that asked for no next one is over. */
+	if (s->handler.tick == NULL || s->has_ticked)
 		return;
+	s->has_ticked = true;
 	if ((s->handler.flags & TINE_TICK_ONCE) &&
 	    s->child->heritage->place != 0)
 		return;

@@ -82,6 +82,104 @@ drain_has_the_deadline_and_the_reason_of_the_message(void **state)
 }
 
 static void
+adopt_with_keep_holds_a_draining_child_until_release(void **state)
+{
+	const struct ctl_slot slot = { .id = 42, .flags = CTL_SLOT_KEEP };
+	const struct ctl_drain drain = { .reason = CTL_RELOAD };
+	const struct sockaddr any = { .sa_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	rig.conf.servers[0].listens[0].scheme = URL_UNIX;
+	/* The kernel chooses a name that no file has. */
+	assert_int_equal(bind(fd, &any, sizeof(any.sa_family)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	say(CTL_ADOPT, &slot, sizeof(slot), fd);
+	say(CTL_DRAIN, &drain, sizeof(drain), -1);
+	closefd(&fd);
+	rig_until(rig.ch.state == CHILD_DRAINING);
+	rig_turn();
+	assert_int_equal(rig.ch.state, CHILD_DRAINING);
+	say(CTL_RELEASE, &slot, sizeof(slot), -1);
+	rig_until(rig.ch.state == CHILD_LEAVING);
+}
+
+static unsigned
+count_ready(void)
+{
+	struct ctl_msg m;
+	unsigned n = 0;
+
+	while (hears(CTL_READY, &m))
+		n++;
+	return n;
+}
+
+static void
+resume_says_ready_when_it_drained(void **state)
+{
+	const struct ctl_drain drain = { .reason = CTL_RELOAD };
+	int peer = rig_connect();
+
+	(void)state;
+	assert_int_equal(count_ready(), 1);
+	say(CTL_DRAIN, &drain, sizeof(drain), -1);
+	say(CTL_RESUME, NULL, 0, -1);
+	rig_until(rig.ch.state == CHILD_DRAINING);
+	rig_until(rig.ch.state == CHILD_READY);
+	assert_int_equal(count_ready(), 1);
+	assert_false(tine_is_draining(rig.server));
+	say(CTL_RESUME, NULL, 0, -1);
+	rig_turn();
+	assert_int_equal(count_ready(), 0);
+	closefd(&peer);
+}
+
+static void
+who_cannot_resume_says_nothing(void **state)
+{
+	const struct ctl_drain drain = { .deadline_ms = 1,
+		.reason = CTL_RELOAD };
+	int peer = rig_connect();
+
+	(void)state;
+	assert_int_equal(count_ready(), 1);
+	say(CTL_DRAIN, &drain, sizeof(drain), -1);
+	rig_until(rig.ch.drain.is_cutting);
+	say(CTL_RESUME, NULL, 0, -1);
+	rig_turn();
+	assert_int_equal(rig.ch.state, CHILD_DRAINING);
+	closefd(&peer);
+	rig_until(rig.ch.state == CHILD_LEAVING);
+	say(CTL_RESUME, NULL, 0, -1);
+	rig_turn();
+	assert_int_equal(rig.ch.state, CHILD_LEAVING);
+	assert_int_equal(count_ready(), 0);
+}
+
+static void
+a_ready_that_is_owed_is_forgotten_when_it_drains(void **state)
+{
+	const struct ctl_drain drain = { .reason = CTL_RELOAD };
+	int peer = rig_connect();
+	unsigned i;
+
+	(void)state;
+	say(CTL_DRAIN, &drain, sizeof(drain), -1);
+	rig_until(rig.ch.state == CHILD_DRAINING);
+	for (i = 0; i < 100000 && rig.ch.channel.owed == 0; i++)
+		cctl_send(&rig.ch, CTL_WELL);
+	drain_resume(&rig.ch);
+	assert_true(rig.ch.channel.owed & BIT(CTL_READY));
+	(void)count_ready();
+	drain_begin(&rig.ch, 30, CTL_RELOAD);
+	cctl_retry(&rig.ch);
+	assert_int_equal(rig.ch.channel.owed, 0);
+	assert_int_equal(count_ready(), 0);
+	closefd(&peer);
+}
+
+static void
 stop_ends_the_loop(void **state)
 {
 	int peer = rig_connect();
@@ -209,6 +307,10 @@ main(void)
 		test(a_serving_child_says_ready),
 		test(adopt_brings_a_slot_and_release_stops_polling_it),
 		test(drain_has_the_deadline_and_the_reason_of_the_message),
+		test(adopt_with_keep_holds_a_draining_child_until_release),
+		test(resume_says_ready_when_it_drained),
+		test(who_cannot_resume_says_nothing),
+		test(a_ready_that_is_owed_is_forgotten_when_it_drains),
 		test(stop_ends_the_loop),
 		test(logs_switches_the_log_and_says_so),
 		test(a_log_without_its_descriptor_is_not_confirmed),

@@ -148,6 +148,37 @@ resume_undoes_it(void **state)
 	assert_int_equal(rig.ch.state, CHILD_READY);
 }
 
+static unsigned ticks;
+
+static enum tine_action
+tick_once(struct tine_child *s, double *next)
+{
+	(void)s;
+	(void)next;
+	ticks++;
+	return TINE_OK;
+}
+
+static void
+resume_does_not_begin_the_ticks_again(void **state)
+{
+	struct tine_handler h = rig_handler;
+	int peer;
+
+	(void)state;
+	ticks = 0;
+	h.tick = tick_once;
+	(void)rig_conf();
+	rig_start(&h);
+	rig_until(ticks == 1);
+	peer = rig_connect();
+	drain_begin(&rig.ch, 30, CTL_RELOAD);
+	drain_resume(&rig.ch);
+	rig_turn();
+	assert_int_equal(ticks, 1);
+	closefd(&peer);
+}
+
 static void
 a_second_drain_may_only_be_sooner(void **state)
 {
@@ -179,6 +210,7 @@ main(void)
 		test(at_the_deadline_connections_are_cut_and_counted),
 		test(a_peer_that_ignores_the_end_is_closed_a_second_later),
 		test(resume_undoes_it),
+		test(resume_does_not_begin_the_ticks_again),
 		test(a_second_drain_may_only_be_sooner),
 	};
 

@@ -12,6 +12,10 @@ call_enter(struct tine_child *s, const struct tine_conn *c,
 {
 	struct child *ch = s->child;
 
+	/* Stays behind the callback: whose was the last one? */
+	if (ch->doing.server != s)
+		board_set(ch->board, BOARD_DOING_SERVER,
+		    (uint64_t)(s - ch->servers) + 1);
 	/* The time of this turn: good enough, and no call into the system. */
 	ch->doing = (struct doing){ s, c, what };
 	board_set(ch->board, BOARD_DOING_SINCE_NS,

@@ -344,6 +344,28 @@ counters_and_the_gauge_follow_connections(void **state)
 	    BOARD_IN_NONE);
 }
 
+static void
+the_board_names_the_server_of_the_last_callback(void **state)
+{
+	struct tine_child two[] = { { .child = &rig.ch },
+		{ .child = &rig.ch } };
+	struct tine_child *own = rig.ch.servers;
+	const uint64_t *shown = &rig.ch.board->gauges[BOARD_DOING_SERVER];
+
+	(void)state;
+	assert_int_equal(*shown, 0);
+	rig.ch.servers = two;
+	call_enter(&two[1], NULL, BOARD_IN_TICK);
+	assert_int_equal(*shown, 2);
+	call_leave(&two[1]);
+	assert_int_equal(*shown, 2);
+	call_enter(&two[0], NULL, BOARD_IN_TICK);
+	assert_int_equal(*shown, 1);
+	call_leave(&two[0]);
+	rig.ch.servers = own;
+	rig.ch.doing.server = NULL;
+}
+
 int
 main(void)
 {
@@ -371,6 +393,7 @@ main(void)
 		    with_a_small_budget),
 		plain(consuming_too_much_is_clamped),
 		plain(counters_and_the_gauge_follow_connections),
+		plain(the_board_names_the_server_of_the_last_callback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,8 @@ beat_start(struct child *ch)
 	/* The time that start took is not the loop's. */
 	ev_now_update(ch->loop);
 	ch->beat.due = child_now(ch);
+	/* Before PREPARED is said, from when on the master counts the beats. */
+	show_board(ch);
 	ev_timer_start(ch->loop, &ch->beat.timer);
 }
 

@@ -309,6 +309,7 @@ void crash_fini(void);
 
 /* ---- beat.c ---- */
 void beat_init(struct child *);
+/* The first beat is on the board when this returns. */
 void beat_start(struct child *);
 void beat_stop(struct child *);
 

@@ -5,9 +5,40 @@
  * connection by connection, whether it may go; at the deadline all are closed
  * in order, and one second later for good.
  */
+#include <sys/socket.h>
+
 #include "child/child.h"
 
 #define CUT_SECONDS 1.0
+/* A client that has just connected may take so long to say something, however
+ * short the grace. */
+#define NEWCOMER_SECONDS 1.0
+
+static double
+newcomer_seconds(const struct child *ch)
+{
+	return MAX_OF(ch->conf->keepalive_grace, NEWCOMER_SECONDS);
+}
+
+bool
+drain_may_ask(const struct tine_conn *c)
+{
+	const struct child *ch = c->server->child;
+
+	return ch->drain.is_quiescing &&
+	    (c->has_received ||
+		child_now(ch) - c->opened >= newcomer_seconds(ch));
+}
+
+bool
+drain_is_unheard(const struct tine_conn *c)
+{
+	char byte;
+
+	/* End-of-file too is for the read event to find. */
+	return !c->eof_seen &&
+	    recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != -1;
+}
 
 static void
 ask_to_go(struct tine_conn *c)
@@ -21,10 +52,12 @@ on_grace(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct child *ch = w->data;
 
-	(void)loop;
 	(void)revents;
 	ch->drain.is_quiescing = true;
 	child_each_conn(ch, ask_to_go);
+	/* Slots that are served to the end bring newcomers. */
+	ev_timer_set(w, newcomer_seconds(ch), 0.);
+	ev_timer_start(loop, w);
 }
 
 static void

@@ -130,7 +130,8 @@ struct tine_handler {
 	 * negative ends it. */
 	enum tine_action (*tick)(struct tine_child *, double *next);
 	/* The child drains: may this connection go now? Asked once the
-	 * connection had keepalive-grace to speak, then after each callback.
+	 * connection had keepalive-grace to speak, then after each callback
+	 * and from time to time.
 	 * Without it connections stay until the peer closes or the
 	 * drain-timeout. */
 	bool (*quiesce)(struct tine_conn *);

@@ -88,6 +88,53 @@ quiesce_is_asked_after_the_grace_and_after_each_callback(void **state)
 }
 
 static void
+what_was_sent_before_the_grace_ended_is_read_first(void **state)
+{
+	int peer;
+
+	(void)state;
+	start(true);
+	peer = rig_connect();
+	rig_say(peer, "x");
+	rig_until(rig.datas == 1);
+	rig.quiesce_yes = true;
+	drain_begin(&rig.ch, 30, CTL_RELOAD);
+	rig_say(peer, "y");
+	/* The timer comes before the read event of the same turn. */
+	ev_timer_stop(rig.ch.loop, &rig.ch.drain.grace);
+	ev_feed_event(rig.ch.loop, &rig.ch.drain.grace, EV_TIMER);
+	ev_invoke_pending(rig.ch.loop);
+	assert_int_equal(rig.quiesces, 1);
+	assert_int_equal(rig.conn->state, CONN_OPEN);
+	rig_until(rig.datas == 2);
+	assert_int_equal(rig.conn->state, CONN_LINGERING);
+	closefd(&peer);
+}
+
+static void
+a_newcomer_has_a_second_to_speak_whatever_the_grace(void **state)
+{
+	double opened;
+	int held, peer;
+
+	(void)state;
+	start(true);
+	held = rig_connect();
+	rig_say(held, "x");
+	rig_until(rig.datas == 1);
+	drain_begin(&rig.ch, 30, CTL_STOPPING);
+	rig_until(rig.quiesces == 1);
+	closefd(&held);
+	rig.quiesce_yes = true;
+	peer = rig_connect();
+	opened = child_now(&rig.ch);
+	assert_int_equal(rig.conn->state, CONN_OPEN);
+	rig_until(rig.conn->state != CONN_OPEN);
+	assert_true(child_now(&rig.ch) - opened >= 0.9);
+	closefd(&peer);
+}
+
+static void
 at_the_deadline_connections_are_cut_and_counted(void **state)
 {
 	char text[8];
@@ -134,6 +181,8 @@ resume_undoes_it(void **state)
 	(void)state;
 	start(true);
 	peer = rig_connect();
+	rig_say(peer, "x");
+	rig_until(rig.datas == 1);
 	drain_begin(&rig.ch, 30, CTL_RELOAD);
 	rig_until(rig.quiesces > 0);
 	drain_resume(&rig.ch);
@@ -141,7 +190,7 @@ resume_undoes_it(void **state)
 	assert_false(tine_is_draining(rig.server));
 	rig.quiesces = 0;
 	rig_say(peer, "x");
-	rig_until(rig.datas == 1);
+	rig_until(rig.datas == 2);
 	assert_int_equal(rig.quiesces, 0);
 	closefd(&peer);
 	rig_until(rig.closes == 1);
@@ -207,6 +256,8 @@ main(void)
 		test(the_last_connection_ends_it),
 		test(a_handler_knows_that_and_why_it_drains),
 		test(quiesce_is_asked_after_the_grace_and_after_each_callback),
+		test(what_was_sent_before_the_grace_ended_is_read_first),
+		test(a_newcomer_has_a_second_to_speak_whatever_the_grace),
 		test(at_the_deadline_connections_are_cut_and_counted),
 		test(a_peer_that_ignores_the_end_is_closed_a_second_later),
 		test(resume_undoes_it),

@@ -281,9 +281,6 @@ void drain_begin(struct child *, double seconds, enum ctl_reason);
 void drain_resume(struct child *);
 /* Has this connection had its time to say something? */
 bool drain_may_ask(const struct tine_conn *);
-/* Has something come for it that was not read yet? To be asked before an idle
- * connection is closed: what a client has sent by then must be answered. */
-bool drain_is_unheard(const struct tine_conn *);
 /* A connection or a listener is gone: was it the last? */
 void drain_check(struct child *);
 

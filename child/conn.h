@@ -171,6 +171,10 @@ void input_discard(struct tine_conn *);
 void input_settle(struct tine_conn *);
 void input_fini(struct tine_conn *);
 size_t input_bytes(const struct tine_conn *);
+/* Has something come, if only end-of-file, that was not read yet? To be asked
+ * before an idle connection is closed: timers run before the read events of
+ * their turn, and what a client has sent by then must be answered. */
+bool input_is_waiting(const struct tine_conn *);
 
 /* ---- output.c ---- */
 /* Send what can be sent, at most budget.bytes; may close. */

@@ -62,6 +62,15 @@ wake_for(struct deadline_list *l, const struct deadline *head)
 	ev_timer_start(ch->loop, &l->timer);
 }
 
+/* The peer has spoken in time, and the read event of this turn will see it:
+ * after a long turn, or a stop of the process, that may be many. */
+static bool
+is_heard_late(const struct tine_conn *c, enum deadline_kind kind)
+{
+	return (kind == DEADLINE_IDLE || kind == DEADLINE_FIRST_BYTE) &&
+	    input_is_waiting(c);
+}
+
 static void
 on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -72,8 +81,15 @@ on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	while ((head = TAILQ_FIRST(&l->entries)) != NULL && head->at <= now)
-		expire(owner_of(head, kind), kind);
+	while ((head = TAILQ_FIRST(&l->entries)) != NULL && head->at <= now) {
+		if (!is_heard_late(owner_of(head, kind), kind)) {
+			expire(owner_of(head, kind), kind);
+			continue;
+		}
+		TAILQ_REMOVE(&l->entries, head, entry);
+		head->at = now + l->seconds;
+		TAILQ_INSERT_TAIL(&l->entries, head, entry);
+	}
 	if (head != NULL)
 		wake_for(l, head);
 }

@@ -5,8 +5,6 @@
  * connection by connection, whether it may go; at the deadline all are closed
  * in order, and one second later for good.
  */
-#include <sys/socket.h>
-
 #include "child/child.h"
 
 #define CUT_SECONDS 1.0
@@ -28,16 +26,6 @@ drain_may_ask(const struct tine_conn *c)
 	return ch->drain.is_quiescing &&
 	    (c->has_received ||
 		child_now(ch) - c->opened >= newcomer_seconds(ch));
-}
-
-bool
-drain_is_unheard(const struct tine_conn *c)
-{
-	char byte;
-
-	/* End-of-file too is for the read event to find. */
-	return !c->eof_seen &&
-	    recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != -1;
 }
 
 static void

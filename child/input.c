@@ -22,6 +22,15 @@ input_bytes(const struct tine_conn *c)
 	return c->input.end - c->input.start;
 }
 
+bool
+input_is_waiting(const struct tine_conn *c)
+{
+	char byte;
+
+	return !c->eof_seen &&
+	    recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != -1;
+}
+
 void
 input_fini(struct tine_conn *c)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The five timeouts: what each waits for, what renews it, what it is called. */
+#include <time.h>
+
 #include "rig.h"
 
 #define SHORT 0.08
@@ -38,6 +40,43 @@ a_peer_that_says_nothing_meets_the_first_byte_timeout(void **state)
 	peer = rig_connect();
 	assert_true(seconds_until_closed() >= SHORT * 0.9);
 	assert_int_equal(rig.cause, TINE_FIRST_BYTE);
+	closefd(&peer);
+}
+
+/* As after a turn that took longer than the timeout. */
+static void
+expire_before_reading(enum deadline_kind kind)
+{
+	struct deadline_list *l = &rig.server->deadlines[kind];
+	const struct timespec late = { .tv_nsec = (long)(SHORT * 1.5e9) };
+
+	(void)nanosleep(&late, NULL);
+	ev_now_update(rig.ch.loop);
+	ev_timer_stop(rig.ch.loop, &l->timer);
+	ev_feed_event(rig.ch.loop, &l->timer, EV_TIMER);
+	ev_invoke_pending(rig.ch.loop);
+}
+
+static void
+what_came_in_time_is_read_however_late_the_loop_is(void **state)
+{
+	int peer;
+
+	(void)state;
+	*timeouts() =
+	    (struct conf_timeouts){ .first_byte = SHORT, .idle = SHORT };
+	start();
+	peer = rig_connect();
+	rig_say(peer, "first");
+	expire_before_reading(DEADLINE_FIRST_BYTE);
+	assert_int_equal(rig.closes, 0);
+	rig_until(rig.datas == 1);
+	rig_say(peer, "idle");
+	expire_before_reading(DEADLINE_IDLE);
+	assert_int_equal(rig.closes, 0);
+	rig_until(rig.datas == 2);
+	(void)seconds_until_closed();
+	assert_int_equal(rig.cause, TINE_IDLE);
 	closefd(&peer);
 }
 
@@ -281,6 +320,7 @@ main(void)
 #define test(f) cmocka_unit_test_teardown(f, rig_end)
 	const struct CMUnitTest tests[] = {
 		test(a_peer_that_says_nothing_meets_the_first_byte_timeout),
+		test(what_came_in_time_is_read_however_late_the_loop_is),
 		test(a_message_that_is_not_completed_meets_the_read_timeout),
 		test(dripping_does_not_renew_the_read_timeout),
 		test(consuming_renews_the_read_timeout),

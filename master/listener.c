@@ -455,8 +455,7 @@ warn_of_backlogs(const struct generation *g)
 		if (g->listeners[i]->url.backlog > socket_backlog_max())
 			log_warn("backlog=%d: the kernel allows %d; raise "
 				 "net.core.somaxconn",
-			    g->listeners[i]->url.backlog,
-			    socket_backlog_max());
+			    g->listeners[i]->url.backlog, socket_backlog_max());
 }
 
 int

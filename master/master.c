@@ -84,8 +84,8 @@ master_handler_of(const struct master *m, const struct listener *l)
 		return l->url.handler;
 	/* One that a reload adds or leaves is not the serving generation's. */
 	TAILQ_FOREACH_REVERSE(g, &m->generations, generation_list, entry)
-		if (generation_find(g, l, &where))
-			return g->conf.servers[where.server].handler;
+	if (generation_find(g, l, &where))
+		return g->conf.servers[where.server].handler;
 	return "";
 }
 

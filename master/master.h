@@ -56,11 +56,12 @@ struct slot {
  * is each generation's own matter: generation_find().
  */
 struct listener {
-	struct url url;    /* as the youngest generation has it; the real port */
-	struct url before; /* while a reload may be undone: its options */
-	struct addr addr;  /* likewise */
+	struct url url; /* as the youngest generation has it; the real port */
+	struct url before;  /* while a reload may be undone: its options */
+	struct addr addr;   /* likewise */
 	uint16_t said_port; /* 0: the kernel chose the one in the URL */
-	uint64_t split_ns;  /* when it was split into a slot per place; 0: born so */
+	uint64_t
+	    split_ns; /* when it was split into a slot per place; 0: born so */
 	bool has_slot_per_place;
 	bool is_added;   /* by a reload that may be undone */
 	bool is_changed; /* likewise: `before` counts */
@@ -69,7 +70,7 @@ struct listener {
 	struct slot *slots;
 	size_t nslots;
 	struct steer steer; /* its sockets that listen, if a slot per place */
-	bool owns_path; /* a unix path that we made: */
+	bool owns_path;     /* a unix path that we made: */
 	dev_t path_dev;
 	ino_t path_ino;
 };
@@ -108,21 +109,21 @@ struct proc {
 	uint64_t blocked_ns; /* since when; 0: it can be told */
 	enum ctl_reason drain_reason;
 	uint32_t drain_ticket; /* of the operation that waits for its end */
-	uint32_t log_change; /* the last one of the log that it confirmed */
+	uint32_t log_change;   /* the last one of the log that it confirmed */
 	uint64_t born_ns;
 	uint64_t prepared_ns; /* 0: never */
 	uint64_t ready_ns;    /* 0: never */
 	uint64_t beat;        /* its heartbeat as it was last seen to change */
 	uint64_t beat_ns;     /* when that was */
-	double noise;         /* 0..1, of its own: so that not all recycle at once */
-	bool is_held;         /* PREPARED is not answered with START */
-	bool is_hung;         /* was told to abort */
-	bool is_resuming;     /* was told RESUME, and has not said READY */
-	bool is_ending;       /* was told STOP, or has said DRAINED */
-	bool is_sick;      /* cannot accept for now: EMFILE and the like */
-	bool is_guilty;    /* killed for breaking the protocol */
-	bool is_killed;    /* by us */
-	bool is_buried;    /* its place has heard of its death */
+	double noise; /* 0..1, of its own: so that not all recycle at once */
+	bool is_held; /* PREPARED is not answered with START */
+	bool is_hung; /* was told to abort */
+	bool is_resuming; /* was told RESUME, and has not said READY */
+	bool is_ending;   /* was told STOP, or has said DRAINED */
+	bool is_sick;     /* cannot accept for now: EMFILE and the like */
+	bool is_guilty;   /* killed for breaking the protocol */
+	bool is_killed;   /* by us */
+	bool is_buried;   /* its place has heard of its death */
 	int wait_status;
 	struct policy_rate messages;
 	char last_words[CTL_TEXT_MAX]; /* text of FATAL, escaped, or "" */
@@ -205,8 +206,8 @@ struct master {
 	struct policy_bucket bucket;
 	struct policy_rate at_once;
 	struct log_limit fork_log, gossip_log; /* gossip: what children say */
-	struct err fork_error;                 /* of the last fork; text "": none */
-	uint64_t totals[BOARD_NCOUNTERS];      /* of children that are gone */
+	struct err fork_error;            /* of the last fork; text "": none */
+	uint64_t totals[BOARD_NCOUNTERS]; /* of children that are gone */
 	uint64_t crashes, hangs, reloads, rollbacks, upgrades;
 	bool is_changed;   /* master_on_change() was called */
 	int stillborn;     /* deaths in a row while no child was ever READY */

@@ -22,9 +22,10 @@ enum reload_phase {
 
 struct reload {
 	enum reload_phase phase;
-	struct checkrun *run;    /* CHECKING */
-	struct generation *next; /* from WAITING on, until it serves or failed */
-	int places_before;       /* the count to go back to */
+	struct checkrun *run; /* CHECKING */
+	struct generation
+	    *next;         /* from WAITING on, until it serves or failed */
+	int places_before; /* the count to go back to */
 };
 
 void reload_begin(struct master *, int target);

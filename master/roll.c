@@ -99,9 +99,8 @@ is_stalled(struct master *m)
 		r->progress = done;
 		r->progress_ns = mono_ns();
 	}
-	return seconds_since(r->progress_ns) >
-	    g->conf.start_timeout + g->conf.prove +
-		(double)STALL_MARGIN_NS / (double)NSEC_PER_SEC;
+	return seconds_since(r->progress_ns) > g->conf.start_timeout +
+	    g->conf.prove + (double)STALL_MARGIN_NS / (double)NSEC_PER_SEC;
 }
 
 /* Give the next places, within the surge, a child of the wanted generation. */
@@ -110,8 +109,8 @@ replace_some(struct master *m)
 {
 	struct roll *r = &m->roll;
 	struct generation *g = wanted(r);
-	int i, room = policy_surge(m->nplaces) -
-	    count_places(m, g, is_under_way);
+	int i,
+	    room = policy_surge(m->nplaces) - count_places(m, g, is_under_way);
 
 	for (i = 0; i < m->nplaces && room > 0; i++) {
 		struct place *pl = &m->places[i];

@@ -34,10 +34,10 @@ struct roll {
 	enum roll_phase phase;
 	struct generation *from, *to; /* NULL: none */
 	enum ctl_reason reason;
-	struct err why;        /* it is undone */
-	uint64_t since_ns;     /* of the phase */
-	uint64_t progress_ns;  /* when a child became READY last */
-	int progress;          /* places done then */
+	struct err why;       /* it is undone */
+	uint64_t since_ns;    /* of the phase */
+	uint64_t progress_ns; /* when a child became READY last */
+	int progress;         /* places done then */
 };
 
 /* The serving generation is to be replaced by this one. */

@@ -19,8 +19,7 @@
 /* ---- slots of places that leave ---- */
 
 static void
-each_slot(struct master *m, int from, int to,
-    void (*fn)(struct slot *))
+each_slot(struct master *m, int from, int to, void (*fn)(struct slot *))
 {
 	size_t i;
 	int k;
@@ -28,8 +27,8 @@ each_slot(struct master *m, int from, int to,
 	for (i = 0; i < m->nlisteners; i++) {
 		struct listener *l = m->listeners[i];
 
-		for (k = from; k < to && l->has_slot_per_place &&
-		     (size_t)k < l->nslots;
+		for (k = from;
+		     k < to && l->has_slot_per_place && (size_t)k < l->nslots;
 		     k++)
 			if (l->slots[k].fd != -1)
 				fn(&l->slots[k]);
@@ -191,9 +190,8 @@ find_failure(const struct master *m)
 	if (seconds_since(s->progress_ns) <
 	    m->conf->start_timeout + STALL_MARGIN_S)
 		return NULL;
-	return m->fork_error.text[0] != '\0'
-	    ? m->fork_error.text
-	    : "not ready within start-timeout";
+	return m->fork_error.text[0] != '\0' ? m->fork_error.text
+					     : "not ready within start-timeout";
 }
 
 static enum scale_result
@@ -315,8 +313,8 @@ uint32_t
 scale_ask(struct master *m, int target)
 {
 	m->scale.has_override = true;
-	return op_ask(m, OP_SCALE, MIN_OF(MAX_OF(target, 1),
-	    CONF_PROCESSES_MAX));
+	return op_ask(m, OP_SCALE,
+	    MIN_OF(MAX_OF(target, 1), CONF_PROCESSES_MAX));
 }
 
 uint32_t

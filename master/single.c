@@ -117,8 +117,8 @@ single_run(const struct conf *said, struct err *err)
 		return err_sys(err, "memory for listeners");
 	h.conf = single.conf;
 	h.slots = slots;
-	h.nslots = listener_heritage(single.generation, 0, slots,
-	    single.nlisteners);
+	h.nslots =
+	    listener_heritage(single.generation, 0, slots, single.nlisteners);
 	(void)snprintf(ready, sizeof(ready),
 	    "tine: ready: single process, %s, control none\n",
 	    master_print_listeners(&single, listeners, sizeof(listeners)));

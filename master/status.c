@@ -55,8 +55,8 @@ listener_json(const struct master *m, const struct listener *l)
 	facts_of_listener(l, &f);
 	return json_pack("{s:o, s:o, s:I, s:I, s:I}", "url",
 	    text_json(url_print_short(&l->url, url, sizeof(url))), "handler",
-	    text_json(master_handler_of(m, l)), "slots", count(f.slots), "queue",
-	    count(f.queue), "overflows", count(f.overflows));
+	    text_json(master_handler_of(m, l)), "slots", count(f.slots),
+	    "queue", count(f.queue), "overflows", count(f.overflows));
 }
 
 static json_t *
@@ -96,10 +96,11 @@ child_json(const struct proc *p, int proc_fd)
 	return json_pack("{s:i, s:I, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I,"
 			 " s:f, s:f, s:I, s:I}",
 	    "place", p->place->number, "pid", (json_int_t)p->pid, "generation",
-	    (json_int_t)p->generation->number, "state", proc_state_names[p->state],
-	    "uptime_seconds", seconds(f.age_ns, 1e3), "connections",
-	    count(f.connections), "accepted", count(f.counters[BOARD_ACCEPTED]),
-	    "requests", count(f.counters[BOARD_REQUESTS]), "bytes_in",
+	    (json_int_t)p->generation->number, "state",
+	    proc_state_names[p->state], "uptime_seconds",
+	    seconds(f.age_ns, 1e3), "connections", count(f.connections),
+	    "accepted", count(f.counters[BOARD_ACCEPTED]), "requests",
+	    count(f.counters[BOARD_REQUESTS]), "bytes_in",
 	    count(f.counters[BOARD_BYTES_IN]), "bytes_out",
 	    count(f.counters[BOARD_BYTES_OUT]), "loop_lag_seconds",
 	    seconds(f.lag_ns, 1e6), "utilisation",
@@ -190,12 +191,12 @@ master_json(const struct master *m)
 			 " s:I, s:i, s:o}",
 	    "pid", (json_int_t)getpid(), "state", master_state_names[m->state],
 	    "uptime_seconds", seconds(mono_ns() - m->started_ns, 1e3),
-	    "generation", (json_int_t)m->generation->number, "processes", m->nplaces,
-	    "accept", conf_accept_names[effective_accept(m)], "reloads",
-	    count(m->reloads), "rollbacks", count(m->rollbacks), "upgrades",
-	    count(m->upgrades), "crashes", count(m->crashes), "hangs",
-	    count(m->hangs), "min_accepting", m->min_accepting, "last_error",
-	    last_error);
+	    "generation", (json_int_t)m->generation->number, "processes",
+	    m->nplaces, "accept", conf_accept_names[effective_accept(m)],
+	    "reloads", count(m->reloads), "rollbacks", count(m->rollbacks),
+	    "upgrades", count(m->upgrades), "crashes", count(m->crashes),
+	    "hangs", count(m->hangs), "min_accepting", m->min_accepting,
+	    "last_error", last_error);
 }
 
 json_t *

@@ -24,8 +24,8 @@
 
 static struct {
 	struct master m;
-	struct conf conf;
-	struct listener listener;
+	struct generation generation;
+	struct listener *listener;
 	int forks;       /* calls of spawn_child() */
 	bool fork_fails; /* what the next one does */
 	int peer[64];    /* the children's ends, by pid - 1 */
@@ -47,6 +47,36 @@ __wrap_spawn_child(struct place *pl, struct err *err)
 	return proc_new(pl, fx.forks, -1, fds[0], board_take(&fx.m.board));
 }
 
+/* One listener of one server, whose sockets are no sockets. */
+static void
+fixture_listen(void)
+{
+	struct conf *conf = &fx.generation.conf;
+	struct err err;
+	int i;
+
+	assert_int_equal(
+	    conf_set(conf, "servers.0.listen", "tcp://127.0.0.1:9", &err), 0);
+	fx.listener = calloc(1, sizeof(*fx.listener));
+	fx.listener->url = conf->servers[0].listens[0];
+	fx.listener->has_slot_per_place = true;
+	fx.listener->nslots = FIXTURE_PLACES;
+	fx.listener->slots = calloc(FIXTURE_PLACES, sizeof(struct slot));
+	for (i = 0; i < FIXTURE_PLACES; i++)
+		fx.listener->slots[i] = (struct slot){
+			.id = (uint32_t)i + 10,
+			.fd = dup(2),
+			.place = i,
+			.is_listening = true,
+		};
+	fx.m.listeners = calloc(1, sizeof(struct listener *));
+	fx.m.listeners[0] = fx.listener;
+	fx.m.nlisteners = 1;
+	fx.generation.listeners = calloc(1, sizeof(struct listener *));
+	fx.generation.listeners[0] = fx.listener;
+	fx.generation.nlisteners = 1;
+}
+
 static int
 fixture_open(void **state)
 {
@@ -58,34 +88,30 @@ fixture_open(void **state)
 	for (i = 0; i < (int)nitems(fx.peer); i++)
 		fx.peer[i] = -1;
 	log_set_level(LOG_ERROR);
-	conf_init(&fx.conf);
-	fx.conf.processes = FIXTURE_PLACES;
+	conf_init(&fx.generation.conf);
+	fx.generation.conf.processes = FIXTURE_PLACES;
+	fx.generation.number = 1;
 	fx.m = (struct master){
-		.conf = &fx.conf,
+		.conf = &fx.generation.conf,
+		.generation = &fx.generation,
+		.last_generation = 1,
 		.state = MASTER_RUNNING,
-		.generation = 1,
 		.nplaces = FIXTURE_PLACES,
-		.nlisteners = 1,
-		.listeners = &fx.listener,
+		.nplaces_used = FIXTURE_PLACES,
 		.min_accepting = FIXTURE_PLACES,
 	};
+	TAILQ_INIT(&fx.m.generations);
+	TAILQ_INSERT_TAIL(&fx.m.generations, &fx.generation, entry);
 	TAILQ_INIT(&fx.m.procs);
 	TAILQ_INIT(&fx.m.checkruns);
 	fx.m.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	assert_int_equal(board_open(&fx.m.board, 64, &err), 0);
 	policy_bucket_init(&fx.m.bucket, FIXTURE_PLACES, mono_ns());
-	fx.listener.has_slot_per_place = true;
-	fx.listener.nslots = FIXTURE_PLACES;
-	fx.listener.slots = calloc(FIXTURE_PLACES, sizeof(struct slot));
-	fx.m.places = calloc(FIXTURE_PLACES, sizeof(struct place));
+	fixture_listen();
+	fx.m.places = calloc(CONF_PROCESSES_MAX, sizeof(struct place));
 	for (i = 0; i < FIXTURE_PLACES; i++) {
-		fx.listener.slots[i] = (struct slot){
-			.id = (uint32_t)i + 10,
-			.fd = dup(2),
-			.place = i,
-			.is_listening = true,
-		};
 		place_init(&fx.m.places[i], &fx.m, i);
+		place_open(&fx.m.places[i]);
 	}
 	return 0;
 }
@@ -102,15 +128,23 @@ fixture_close(void **state)
 		proc_on_reaped(p, 0);
 	for (i = 0; i < (int)nitems(fx.peer); i++)
 		closefd(&fx.peer[i]);
-	for (i = 0; i < FIXTURE_PLACES; i++) {
+	for (i = 0; i < FIXTURE_PLACES; i++)
 		place_stop(&fx.m.places[i]);
-		closefd(&fx.listener.slots[i].fd);
+	while (fx.m.nlisteners > 0) {
+		struct listener *l = fx.m.listeners[--fx.m.nlisteners];
+
+		for (i = 0; i < (int)l->nslots; i++)
+			closefd(&l->slots[i].fd);
+		steer_fini(&l->steer);
+		free(l->slots);
+		free(l);
 	}
-	free(fx.listener.slots);
+	free(fx.m.listeners);
+	free(fx.generation.listeners);
 	free(fx.m.places);
 	board_close(&fx.m.board);
 	ev_loop_destroy(fx.m.loop);
-	conf_free(&fx.conf);
+	conf_free(&fx.generation.conf);
 	return 0;
 }
 

@@ -38,8 +38,9 @@ open_all(void **state)
 	assert_non_null(mkdtemp(folder));
 	(void)snprintf(path, sizeof(path), "%s/c.sock", folder);
 	stops = stops_now = 0;
-	if (conf_set(&fx.conf, "servers.0.handler", "echo", &err) == -1 ||
-	    url_parse(&fx.listener.url, "tcp://127.0.0.1:80", &err) == -1)
+	if (conf_set(&fx.generation.conf, "servers.0.handler", "echo", &err) ==
+		-1 ||
+	    url_parse(&fx.listener->url, "tcp://127.0.0.1:80", &err) == -1)
 		return -1;
 	fixture_all_ready();
 	fx.m.control = control_open(&fx.m, path, &err);
@@ -367,11 +368,13 @@ drain_says_how_far_it_came(void **state)
 
 	(void)state;
 	/* Its patience: nothing but the margin. */
-	fx.conf.start_timeout = fx.conf.drain_timeout = -1.48;
+	fx.generation.conf.start_timeout = fx.generation.conf.drain_timeout =
+	    -1.48;
 	fd = dial();
 	say(fd, "drain 2\n");
 	turn();
-	fx.conf.start_timeout = fx.conf.drain_timeout = 30;
+	fx.generation.conf.start_timeout = fx.generation.conf.drain_timeout =
+	    30;
 	place_fork_due(&fx.m);
 	fixture_say(pl->successor, CTL_PREPARED, NULL, 0);
 	fixture_say(pl->successor, CTL_READY, NULL, 0);
@@ -511,7 +514,7 @@ kill_gives_up_after_the_start_timeout(void **state)
 	int fd = dial();
 
 	(void)state;
-	fx.conf.start_timeout = 0.05;
+	fx.generation.conf.start_timeout = 0.05;
 	say(fd, "kill 0\n");
 	assert_string_equal(answer_of(fd),
 	    "fail child 0 was killed, but no new one was ready within 0.05 "
@@ -584,22 +587,23 @@ idle_clients_make_room_for_one_who_speaks(void **state)
 static void
 a_slow_reader_gets_the_whole_answer_and_blocks_nobody(void **state)
 {
+	struct listener **listeners = fx.m.listeners;
 	int i, small = 1, fd = dial();
 	char *answer;
 
 	(void)state;
 	/* More of an answer than a socket holds. */
 	fx.m.nlisteners = 3000;
-	fx.m.listeners = calloc(fx.m.nlisteners, sizeof(struct listener));
+	fx.m.listeners = calloc(fx.m.nlisteners, sizeof(struct listener *));
 	assert_non_null(fx.m.listeners);
 	for (i = 0; i < (int)fx.m.nlisteners; i++)
-		fx.m.listeners[i].url = fx.listener.url;
+		fx.m.listeners[i] = fx.listener;
 	assert_int_equal(
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
 	say(fd, "status\n");
 	turn();
 	free(fx.m.listeners);
-	fx.m.listeners = &fx.listener;
+	fx.m.listeners = listeners;
 	fx.m.nlisteners = 1;
 	assert_string_equal(ask("kill 7\n"),
 	    "fail no place 7: there are 0 to 2\n");

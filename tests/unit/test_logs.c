@@ -19,11 +19,11 @@ log_to(const char *where)
 {
 	struct err err;
 
-	fx.conf.log_level = LOG_INFO;
-	free(fx.conf.log_file);
-	fx.conf.log_file = strdup(where);
-	assert_non_null(fx.conf.log_file);
-	fx.m.log_fd = logs_start(&fx.conf, &err);
+	fx.generation.conf.log_level = LOG_INFO;
+	free(fx.generation.conf.log_file);
+	fx.generation.conf.log_file = strdup(where);
+	assert_non_null(fx.generation.conf.log_file);
+	fx.m.log_fd = logs_start(&fx.generation.conf, &err);
 	assert_int_not_equal(fx.m.log_fd, -1);
 	log_set_who("master");
 }
@@ -57,10 +57,10 @@ close_all(void **state)
 static void
 refused(const char *where, struct err *err)
 {
-	free(fx.conf.log_file);
-	fx.conf.log_file = strdup(where);
-	assert_non_null(fx.conf.log_file);
-	assert_int_equal(logs_start(&fx.conf, err), -1);
+	free(fx.generation.conf.log_file);
+	fx.generation.conf.log_file = strdup(where);
+	assert_non_null(fx.generation.conf.log_file);
+	assert_int_equal(logs_start(&fx.generation.conf, err), -1);
 	assert_non_null(strstr(err->text, where));
 	assert_true(err->hint[0] != '\0');
 }
@@ -86,7 +86,7 @@ static void
 a_relative_path_means_the_folder_of_the_start(void **state)
 {
 	(void)state;
-	fx.conf.folder = strdup(folder);
+	fx.generation.conf.folder = strdup(folder);
 	log_to("log");
 	assert_int_equal(access(path, F_OK), 0);
 }

@@ -70,11 +70,11 @@ a_child_stops_the_server_only_if_its_handler_may(void **state)
 	struct proc *p = a_ready_child();
 
 	(void)state;
-	fx.conf.servers = &server;
-	fx.conf.nservers = 1;
+	fx.generation.conf.servers = &server;
+	fx.generation.conf.nservers = 1;
 	fixture_say(p, CTL_SHUTDOWN, "bye", 3);
-	fx.conf.servers = NULL;
-	fx.conf.nservers = 0;
+	fx.generation.conf.servers = NULL;
+	fx.generation.conf.nservers = 0;
 	assert_condemned(p);
 }
 
@@ -146,7 +146,7 @@ a_child_that_does_not_read_for_long_is_killed(void **state)
 	fixture_block(p);
 	mctl_tick(p);
 	assert_int_equal(p->state, PROC_READY);
-	p->blocked_ns -= (uint64_t)(fx.conf.hang_timeout * 1e9);
+	p->blocked_ns -= (uint64_t)(fx.generation.conf.hang_timeout * 1e9);
 	mctl_tick(p);
 	assert_condemned(p);
 }

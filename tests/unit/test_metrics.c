@@ -25,7 +25,7 @@ metrics_of_three(const char *url)
 	struct err err;
 	char *text;
 
-	assert_int_equal(url_parse(&fx.listener.url, url, &err), 0);
+	assert_int_equal(url_parse(&fx.listener->url, url, &err), 0);
 	text = metrics_print(&fx.m);
 	assert_non_null(text);
 	return text;

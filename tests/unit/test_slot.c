@@ -127,10 +127,10 @@ an_adopter_that_is_busy_lives_and_is_told_later(void **state)
 	proc_on_eof(fx.m.places[0].incumbent);
 	slot_update(&fx.m);
 	assert_int_equal(busy->state, PROC_READY);
-	assert_null(fx.listener.slots[1].adopters[0]);
+	assert_null(fx.listener->slots[1].adopters[0]);
 	assert_int_equal(fixture_unblock(busy), CTL_ADOPT);
-	assert_ptr_equal(fx.listener.slots[0].adopters[0], busy);
-	assert_ptr_equal(fx.listener.slots[1].adopters[0], busy);
+	assert_ptr_equal(fx.listener->slots[0].adopters[0], busy);
+	assert_ptr_equal(fx.listener->slots[1].adopters[0], busy);
 }
 
 static void
@@ -140,7 +140,7 @@ a_socket_that_does_not_listen_is_not_adopted(void **state)
 
 	(void)state;
 	fixture_all_ready();
-	fx.listener.slots[1].is_listening = false;
+	fx.listener->slots[1].is_listening = false;
 	proc_on_eof(fx.m.places[1].incumbent);
 	slot_update(&fx.m);
 	assert_int_equal(fixture_heard(fx.m.places[0].incumbent, &msg),

@@ -57,10 +57,11 @@ status_of_three(void)
 	struct err err;
 	json_t *status;
 
-	assert_int_equal(conf_set(&fx.conf, "servers.0.handler", "echo", &err),
+	assert_int_equal(
+	    conf_set(&fx.generation.conf, "servers.0.handler", "echo", &err),
 	    0);
 	assert_int_equal(
-	    url_parse(&fx.listener.url, "tcp://127.0.0.1:8080", &err), 0);
+	    url_parse(&fx.listener->url, "tcp://127.0.0.1:8080", &err), 0);
 	status = status_json(&fx.m);
 	assert_non_null(status);
 	return status;
@@ -139,7 +140,7 @@ one_socket_for_all_is_called_shared(void **state)
 
 	(void)state;
 	fixture_all_ready();
-	fx.listener.has_slot_per_place = false;
+	fx.listener->has_slot_per_place = false;
 	status = status_of_three();
 	assert_string_equal(text(json_object_get(status, "master"), "accept"),
 	    "shared");
@@ -166,7 +167,7 @@ the_queue_counts_connections_that_nobody_accepted(void **state)
 {
 	struct addr a;
 	socklen_t len = sizeof(a.u.storage);
-	struct slot *s = &fx.listener.slots[0];
+	struct slot *s = &fx.listener->slots[0];
 	int client;
 	json_t *status;
 
@@ -261,7 +262,8 @@ what_a_child_scribbles_is_clamped(void **state)
 	status = status_of_three();
 	child = json_array_get(json_object_get(status, "children"), 0);
 	assert_true(number(child, "accepted") == 1LL << 53);
-	assert_int_equal(number(child, "connections"), fx.conf.max_connections);
+	assert_int_equal(number(child, "connections"),
+	    fx.generation.conf.max_connections);
 	assert_true(real(child, "utilisation") <= 1);
 	assert_true(real(child, "loop_lag_seconds") < 60);
 	assert_true(

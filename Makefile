@@ -131,6 +131,7 @@ UNIT_WRAP_test_cpus := sched_getaffinity
 UNIT_WRAP_test_daemon := fork pipe2
 UNIT_WRAP_test_pidfile := lstat pwrite unlink
 UNIT_WRAP_test_rlimit := getrlimit setrlimit
+UNIT_WRAP_test_audit := listen fcntl
 UNIT_WRAP_test_steer := setsockopt reallocarray
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(CORE_OBJS)
 	$(call say,LD,$@)

@@ -1,6 +1,8 @@
 # tine: `make help` lists the targets.
 
 VERSION := 0.1.0
+# SKEW=1 builds what stands in for another release, see shared/base.h.
+SKEW ?=
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -34,6 +36,10 @@ SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 endif
 WERROR ?=
+ifeq ($(SKEW),1)
+VERSION := $(VERSION)+skew
+CPPFLAGS += -DTINE_SKEW
+endif
 CPPFLAGS += -D_GNU_SOURCE -DTINE_VERSION='"$(VERSION)"' -I. -Ishared/public
 CFLAGS += -std=gnu11 $(OPT) -g $(WARN) $(WERROR) $(HARDEN) $(SANFLAGS) \
 	-fvisibility=hidden
@@ -247,10 +253,12 @@ compile_commands.json: FORCE ## the compiler's command lines, for editors
 	$(Q)$(MAKE) -s --no-print-directory -nB V=1 tests | scripts/compdb > $@
 
 clean: ## remove everything that was built
-	rm -rf $(BUILD) build build-clang build-san compile_commands.json
+	rm -rf $(BUILD) build build-clang build-san build-skew \
+		compile_commands.json
 
 help: ## this list
 	@awk -F ' *:[^#]*## ' '/^[a-z][a-z_. -]*:[^=]*## / \
 		{ printf "  %-22s %s\n", $$1, $$2 }' Makefile
 	@echo 'settings: CC=gcc|clang BUILD=folder SAN=address,undefined V=1'
+	@echo '          SKEW=1 (with BUILD: another release, for tests)'
 	@echo '          WERROR=-Werror OPT=-O2 DESTDIR= PREFIX=/usr/local'

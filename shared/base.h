@@ -25,6 +25,17 @@
 
 #define NSEC_PER_SEC 1000000000ULL
 
+/*
+ * 1 in a build that stands in for another release (make SKEW=1): everything
+ * that two builds may disagree about is different there, so that tests can
+ * upgrade from one to the other and back.
+ */
+#ifdef TINE_SKEW
+#define SKEW 1
+#else
+#define SKEW 0
+#endif
+
 /* Close *fd if it is open and mark it closed. Keeps errno. */
 static inline void
 closefd(int *fd)

@@ -144,6 +144,7 @@ on_channel(struct ev_loop *loop, ev_io *w, int revents)
 	case CTL_GOT_NOTHING:
 		return;
 	case CTL_GOT_BAD:
+	case CTL_GOT_UNKNOWN: /* the master adapts to us, not we to it */
 		log_error("malformed record from the master");
 		return;
 	case CTL_GOT_EOF:

@@ -257,7 +257,11 @@ take_slots(struct child *ch, const struct heritage *h, struct err *err)
 
 	for (i = 0; i < h->nslots; i++) {
 		const struct heritage_slot *s = &h->slots[i];
-		const struct ctl_slot slot = { s->id, s->server, s->listen, 0 };
+		const struct ctl_slot slot = {
+			.id = s->id,
+			.server = s->server,
+			.listen = s->listen,
+		};
 
 		if (accept_add(ch, &slot, s->fd, true) == -1)
 			return err_set(err, EXIT_SYSTEM,
@@ -280,6 +284,9 @@ child_serve(struct child *ch)
 	for (i = 0; i < ch->nservers; i++)
 		server_start_ticks(&ch->servers[i]);
 	cctl_send(ch, CTL_READY);
+#ifdef TINE_SKEW
+	cctl_send(ch, CTL_SKEWED);
+#endif
 }
 
 /* Everything up to PREPARED; a handler may end the server instead. */

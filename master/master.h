@@ -102,9 +102,10 @@ struct proc {
 	pid_t pid;
 	int pidfd; /* the only way it is ever signalled */
 	struct generation *generation;
-	int page;            /* of the board */
-	int ctl;             /* control channel; -1 once it ended */
-	uint32_t seq;        /* of the next message to it */
+	int page; /* of the board */
+	int ctl;  /* control channel; -1 once it ended */
+	const struct ctl_dialect *dialect; /* what its build speaks there */
+	uint32_t seq;                      /* of the next message to it */
 	unsigned owed;       /* BIT(type) of messages it could not be sent */
 	uint64_t blocked_ns; /* since when; 0: it can be told */
 	enum ctl_reason drain_reason;

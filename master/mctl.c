@@ -128,6 +128,15 @@ on_shutdown(struct proc *p, const struct ctl_msg *msg)
 		master_stop(p->master, false);
 }
 
+#ifdef TINE_SKEW
+static void
+on_skewed(struct proc *p, const struct ctl_msg *msg)
+{
+	(void)p;
+	(void)msg;
+}
+#endif
+
 #define LIVE                                                                   \
 	(BIT(PROC_STARTING) | BIT(PROC_PREPARED) | BIT(PROC_READY) |           \
 	    BIT(PROC_SUSPECT) | BIT(PROC_DRAINING))
@@ -148,6 +157,9 @@ static const struct {
 	[CTL_RECYCLE] = { LIVE, on_recycle },
 	[CTL_SHUTDOWN] = { LIVE, on_shutdown },
 	[CTL_FATAL] = { LIVE, keep_last_words },
+#ifdef TINE_SKEW
+	[CTL_SKEWED] = { LIVE, on_skewed },
+#endif
 };
 
 /* Only a server whose handler was seen by the checker to declare it may be
@@ -173,6 +185,15 @@ accuse(struct proc *p, const char *what)
 	proc_kill(p);
 }
 
+static bool
+is_rate_kept(struct proc *p)
+{
+	if (policy_rate_pass(&p->messages, MESSAGES_PER_SEC, mono_ns()))
+		return true;
+	accuse(p, "more messages than a child has reason to send");
+	return false;
+}
+
 static void
 dispatch(struct proc *p, const struct ctl_msg *msg)
 {
@@ -181,9 +202,7 @@ dispatch(struct proc *p, const struct ctl_msg *msg)
 	if (verbs[type].fn == NULL || !(verbs[type].states & BIT(p->state)) ||
 	    (type == CTL_SHUTDOWN && !may_stop(&p->generation->conf)))
 		accuse(p, ctl_type_names[type]);
-	else if (!policy_rate_pass(&p->messages, MESSAGES_PER_SEC, mono_ns()))
-		accuse(p, "more messages than a child has reason to send");
-	else
+	else if (is_rate_kept(p))
 		verbs[type].fn(p, msg);
 }
 
@@ -194,9 +213,12 @@ read_some(struct proc *p, int most)
 	struct ctl_msg msg;
 
 	while (most-- > 0 && p->ctl != -1) {
-		switch (ctl_recv(p->ctl, &msg, false)) {
+		switch (ctl_recv_in(p->ctl, p->dialect, &msg, false)) {
 		case CTL_GOT_MSG:
 			dispatch(p, &msg);
+			break;
+		case CTL_GOT_UNKNOWN:
+			(void)is_rate_kept(p);
 			break;
 		case CTL_GOT_NOTHING:
 			return false;
@@ -260,10 +282,12 @@ static void
 read_last_words(struct proc *p)
 {
 	struct ctl_msg msg;
+	enum ctl_got got = CTL_GOT_MSG;
 	int most = MESSAGES_LEFT;
 
-	while (most-- > 0 && ctl_recv(p->ctl, &msg, false) == CTL_GOT_MSG)
-		switch (msg.head.type) {
+	while (most-- > 0 && (got == CTL_GOT_MSG || got == CTL_GOT_UNKNOWN)) {
+		got = ctl_recv_in(p->ctl, p->dialect, &msg, false);
+		switch (got == CTL_GOT_MSG ? msg.head.type : CTL_NONE) {
 		case CTL_FATAL:
 			keep_last_words(p, &msg);
 			break;
@@ -274,6 +298,7 @@ read_last_words(struct proc *p)
 		default:
 			break;
 		}
+	}
 }
 
 void
@@ -297,11 +322,17 @@ bool
 mctl_send(struct proc *p, enum ctl_type type, const void *payload, size_t len,
     int fd)
 {
+	const struct ctl_header head = {
+		.type = (uint16_t)type,
+		.seq = p->seq,
+		.generation = p->generation->number,
+		.length = (uint32_t)len,
+	};
+
 	if (p->ctl == -1)
 		return false;
 	p->owed &= ~overrules[type];
-	if (ctl_send(p->ctl, type, p->seq, p->generation->number, payload, len,
-		fd) == 0) {
+	if (ctl_send_in(p->ctl, p->dialect, head, payload, fd) == 0) {
 		p->seq++;
 		return true;
 	}
@@ -309,6 +340,9 @@ mctl_send(struct proc *p, enum ctl_type type, const void *payload, size_t len,
 		proc_on_eof(p);
 		return false;
 	}
+	/* It is of a build that has no such message, and never will. */
+	if (errno == EOPNOTSUPP)
+		return false;
 	/*
 	 * It has some hundred messages to read, or the kernel is out of
 	 * something: neither is a reason to give the child up. It is told

@@ -62,6 +62,7 @@ proc_new(struct place *place, pid_t pid, int pidfd, int ctl, int page)
 	p->pid = pid;
 	p->pidfd = pidfd;
 	p->ctl = ctl;
+	p->dialect = ctl_own_dialect();
 	p->page = page;
 	p->generation = place->generation;
 	p->generation->children++;

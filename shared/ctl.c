@@ -3,12 +3,15 @@
  * ctl.c: records of the control channel. Runs in the master and in children.
  * The table below holds each type's exact length, so that no receiver checks it
  * again; everything that arrives is hostile until it passed ctl_is_valid().
+ * Between builds the master adapts, on both ways: a child speaks as it was
+ * built.
  */
 #include "shared/ctl.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -46,27 +49,51 @@ const char *const ctl_type_names[CTL_NTYPES] = {
 	[CTL_SHUTDOWN] = "SHUTDOWN",
 	[CTL_FATAL] = "FATAL",
 	[CTL_ASK] = "ASK",
+#ifdef TINE_SKEW
+	[CTL_SKEWED] = "SKEWED",
+#endif
 };
 
-static const struct {
-	size_t least, most;
-} lengths[CTL_NTYPES] = {
-	[CTL_NONE] = { 1, 0 }, /* never valid */
-	[CTL_ADOPT] = { sizeof(struct ctl_slot), sizeof(struct ctl_slot) },
-	[CTL_RELEASE] = { sizeof(struct ctl_slot), sizeof(struct ctl_slot) },
-	[CTL_DRAIN] = { sizeof(struct ctl_drain), sizeof(struct ctl_drain) },
-	[CTL_LOGS] = { sizeof(struct ctl_logs), sizeof(struct ctl_logs) },
-	[CTL_LEVEL] = { sizeof(struct ctl_logs), sizeof(struct ctl_logs) },
-	[CTL_STATUS] = { sizeof(struct ctl_status), sizeof(struct ctl_status) },
-	[CTL_LOGS_OK] = { sizeof(struct ctl_logs_ok),
-	    sizeof(struct ctl_logs_ok) },
-	[CTL_DRAINED] = { sizeof(struct ctl_drained),
-	    sizeof(struct ctl_drained) },
-	[CTL_SICK] = { sizeof(struct ctl_errno), sizeof(struct ctl_errno) },
-	[CTL_RECYCLE] = { sizeof(struct ctl_why), sizeof(struct ctl_why) },
-	[CTL_SHUTDOWN] = { 0, CTL_TEXT_MAX },
-	[CTL_FATAL] = { 0, CTL_TEXT_MAX },
+/* The only payloads of no fixed size. */
+#define TEXTS (BIT(CTL_SHUTDOWN) | BIT(CTL_FATAL))
+_Static_assert(CTL_NTYPES <= 32, "types fit the bits of an unsigned");
+_Static_assert(CTL_NTYPES <= CTL_DIALECT_TYPES, "types fit a dialect");
+
+static const struct ctl_dialect own = {
+	.version = CTL_VERSION,
+	.ntypes = CTL_NTYPES,
+	.sizes = {
+		[CTL_ADOPT] = sizeof(struct ctl_slot),
+		[CTL_RELEASE] = sizeof(struct ctl_slot),
+		[CTL_DRAIN] = sizeof(struct ctl_drain),
+		[CTL_LOGS] = sizeof(struct ctl_logs),
+		[CTL_LEVEL] = sizeof(struct ctl_logs),
+		[CTL_STATUS] = sizeof(struct ctl_status),
+		[CTL_LOGS_OK] = sizeof(struct ctl_logs_ok),
+		[CTL_DRAINED] = sizeof(struct ctl_drained),
+		[CTL_SICK] = sizeof(struct ctl_errno),
+		[CTL_RECYCLE] = sizeof(struct ctl_why),
+		[CTL_SHUTDOWN] = CTL_TEXT_MAX,
+		[CTL_FATAL] = CTL_TEXT_MAX,
+	},
 };
+
+const struct ctl_dialect *
+ctl_own_dialect(void)
+{
+	return &own;
+}
+
+bool
+ctl_dialect_is_valid(const struct ctl_dialect *d)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(d->sizes); i++)
+		if (d->sizes[i] > CTL_PAYLOAD_MAX)
+			return false;
+	return d->ntypes > CTL_NONE + 1 && d->ntypes <= nitems(d->sizes);
+}
 
 int
 ctl_pair(int fds[2])
@@ -81,42 +108,38 @@ ctl_pair(int fds[2])
 	return 0;
 }
 
+static bool
+is_text(unsigned type)
+{
+	return type < CTL_NTYPES && (TEXTS & BIT(type)) != 0;
+}
+
 bool
-ctl_is_valid(const struct ctl_msg *m, size_t got)
+ctl_is_valid(const struct ctl_dialect *d, const struct ctl_msg *m, size_t got)
 {
 	const struct ctl_header *h = &m->head;
 
-	return got >= sizeof(*h) && h->version == CTL_VERSION &&
-	    h->type < CTL_NTYPES && h->length == got - sizeof(*h) &&
-	    h->length >= lengths[h->type].least &&
-	    h->length <= lengths[h->type].most;
+	if (got < sizeof(*h) || h->version != d->version ||
+	    h->type == CTL_NONE || h->type >= d->ntypes ||
+	    h->length != got - sizeof(*h))
+		return false;
+	/* Whether a type that only the peer knows is a text is unknown too. */
+	if (is_text(h->type) || h->type >= CTL_NTYPES)
+		return h->length <= d->sizes[h->type];
+	return h->length == d->sizes[h->type];
 }
 
-int
-ctl_send(int sock, enum ctl_type type, uint32_t seq, uint32_t generation,
-    const void *payload, size_t len, int fd)
+static ssize_t
+send_parts(int sock, struct iovec *iov, size_t niov, int fd)
 {
-	struct ctl_header head = {
-		.version = CTL_VERSION,
-		.type = (uint16_t)type,
-		.seq = seq,
-		.generation = generation,
-		.length = (uint32_t)len,
-	};
-	struct iovec iov[2] = {
-		{ .iov_base = &head, .iov_len = sizeof(head) },
-		{ .iov_len = len },
-	};
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = niov };
 	struct cmsghdr *cmsg;
 	ssize_t n;
 
-	/* sendmsg() reads the payload only; iovec has no const. */
-	(void)memcpy(&iov[1].iov_base, &payload, sizeof(payload));
 	if (fd != -1) {
 		(void)memset(&control, 0, sizeof(control));
 		msg.msg_control = control.room;
@@ -130,7 +153,51 @@ ctl_send(int sock, enum ctl_type type, uint32_t seq, uint32_t generation,
 	do
 		n = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n == -1 && errno == EINTR);
-	return n == -1 ? -1 : 0;
+	return n;
+}
+
+int
+ctl_send_in(int sock, const struct ctl_dialect *d, struct ctl_header head,
+    const void *payload, int fd)
+{
+	static char zeros[CTL_PAYLOAD_MAX];
+	struct iovec iov[3] = {
+		{ .iov_base = &head, .iov_len = sizeof(head) },
+		{ .iov_len = 0 },
+		{ .iov_base = zeros, .iov_len = 0 },
+	};
+	size_t size, len = head.length;
+
+	assert(head.type < CTL_NTYPES);
+	assert(is_text(head.type) || len == own.sizes[head.type]);
+	if (head.type >= d->ntypes) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	size = d->sizes[head.type];
+	if (is_text(head.type))
+		size = MIN_OF(size, len);
+	head.version = d->version;
+	head.length = (uint32_t)size;
+	/* sendmsg() reads the payload only; iovec has no const. */
+	(void)memcpy(&iov[1].iov_base, &payload, sizeof(payload));
+	iov[1].iov_len = MIN_OF(size, len);
+	iov[2].iov_len = size - iov[1].iov_len;
+	return send_parts(sock, iov, nitems(iov), fd) == -1 ? -1 : 0;
+}
+
+int
+ctl_send(int sock, enum ctl_type type, uint32_t seq, uint32_t generation,
+    const void *payload, size_t len, int fd)
+{
+	const struct ctl_header head = {
+		.type = (uint16_t)type,
+		.seq = seq,
+		.generation = generation,
+		.length = (uint32_t)len,
+	};
+
+	return ctl_send_in(sock, &own, head, payload, fd);
 }
 
 static ssize_t
@@ -166,8 +233,25 @@ receive(int sock, struct ctl_msg *m, bool take_fd)
 	return n;
 }
 
+/* From the peer's payload to ours. */
+static void
+adapt(struct ctl_msg *m)
+{
+	uint32_t size = own.sizes[m->head.type], len = m->head.length;
+
+	if (len > size)
+		len = size;
+	if (!is_text(m->head.type)) {
+		(void)memset(m->body.text + len, 0, size - len);
+		len = size;
+	}
+	m->head.length = len;
+	m->body.text[MIN_OF(len, sizeof(m->body.text) - 1)] = '\0';
+}
+
 enum ctl_got
-ctl_recv(int sock, struct ctl_msg *m, bool take_fd)
+ctl_recv_in(int sock, const struct ctl_dialect *d, struct ctl_msg *m,
+    bool take_fd)
 {
 	ssize_t n;
 
@@ -182,10 +266,20 @@ ctl_recv(int sock, struct ctl_msg *m, bool take_fd)
 	}
 	if (n == -1)
 		return errno == EAGAIN ? CTL_GOT_NOTHING : CTL_GOT_EOF;
-	if (!ctl_is_valid(m, (size_t)n)) {
+	if (!ctl_is_valid(d, m, (size_t)n)) {
 		closefd(&m->fd);
 		return CTL_GOT_BAD;
 	}
-	m->body.text[MIN_OF(m->head.length, sizeof(m->body.text) - 1)] = '\0';
+	if (m->head.type >= CTL_NTYPES) {
+		closefd(&m->fd);
+		return CTL_GOT_UNKNOWN;
+	}
+	adapt(m);
 	return CTL_GOT_MSG;
+}
+
+enum ctl_got
+ctl_recv(int sock, struct ctl_msg *m, bool take_fd)
+{
+	return ctl_recv_in(sock, &own, m, take_fd);
 }

@@ -176,6 +176,100 @@ an_absurd_number_of_cut_connections_is_clamped(void **state)
 	assert_int_equal(fx.m.cut, 1U << 20);
 }
 
+/* A child of a newer build, as the master knows it after an upgrade. */
+static struct proc *
+a_newer_child(struct ctl_dialect *d)
+{
+	struct proc *p = a_ready_child();
+
+	*d = *ctl_own_dialect();
+	d->version++;
+	d->sizes[CTL_WELL] = 4;
+	d->sizes[d->ntypes++] = 0;
+	p->dialect = d;
+	return p;
+}
+
+static void
+newer_says(struct proc *p, unsigned type, uint32_t length)
+{
+	struct ctl_msg m = {
+		.head = {
+			.version = p->dialect->version,
+			.type = (uint16_t)type,
+			.length = length,
+		},
+	};
+
+	assert_int_not_equal(
+	    send(fx.peer[p->pid - 1], &m, sizeof(m.head) + length, 0), -1);
+	ev_run(fx.m.loop, EVRUN_NOWAIT);
+}
+
+static void
+a_child_of_another_build_is_spoken_to_as_it_speaks(void **state)
+{
+	struct ctl_dialect d;
+	struct proc *p = a_newer_child(&d);
+	struct ctl_header head;
+
+	(void)state;
+	p->is_sick = true;
+	newer_says(p, CTL_NTYPES, 0);
+	newer_says(p, CTL_WELL, 4);
+	assert_false(p->is_sick);
+	assert_int_equal(p->state, PROC_READY);
+	proc_tell(p, CTL_RESUME);
+	assert_int_equal(recv(fx.peer[p->pid - 1], &head, sizeof(head), 0),
+	    sizeof(head));
+	assert_int_equal(head.version, d.version);
+}
+
+static void
+what_a_childs_build_does_not_know_is_not_owed_to_it(void **state)
+{
+	struct ctl_dialect d;
+	struct proc *p = a_newer_child(&d);
+
+	(void)state;
+	d.ntypes = CTL_LEVEL;
+	assert_false(mctl_send(p, CTL_STATUS, &(struct ctl_status){ 0 },
+	    sizeof(struct ctl_status), -1));
+	assert_int_equal(p->owed, 0);
+	assert_int_equal(p->blocked_ns, 0);
+	assert_int_equal(p->state, PROC_READY);
+}
+
+static void
+a_flood_of_what_nobody_understands_is_the_end_too(void **state)
+{
+	struct ctl_dialect d;
+	struct proc *p = a_newer_child(&d);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 4000 && p->state == PROC_READY; i++)
+		newer_says(p, CTL_NTYPES, 0);
+	assert_condemned(p);
+}
+
+static void
+last_words_are_heard_behind_what_nobody_understands(void **state)
+{
+	struct ctl_dialect d;
+	struct proc *p = a_newer_child(&d);
+	const struct ctl_header odd = { .version = d.version,
+		.type = CTL_NTYPES };
+	const struct ctl_header fatal = { .type = CTL_FATAL, .length = 2 };
+	int peer = fx.peer[p->pid - 1];
+
+	(void)state;
+	assert_int_equal(send(peer, &odd, sizeof(odd), 0), sizeof(odd));
+	assert_int_equal(ctl_send_in(peer, &d, fatal, "no", -1), 0);
+	mctl_stop(p);
+	assert_string_equal(p->last_words, "no");
+}
+
 int
 main(void)
 {
@@ -192,6 +286,13 @@ main(void)
 		with_fixture(a_child_that_does_not_read_for_long_is_killed),
 		with_fixture(last_words_are_heard_after_death_and_escaped),
 		with_fixture(an_absurd_number_of_cut_connections_is_clamped),
+		with_fixture(
+		    a_child_of_another_build_is_spoken_to_as_it_speaks),
+		with_fixture(
+		    what_a_childs_build_does_not_know_is_not_owed_to_it),
+		with_fixture(a_flood_of_what_nobody_understands_is_the_end_too),
+		with_fixture(
+		    last_words_are_heard_behind_what_nobody_understands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

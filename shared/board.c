@@ -6,10 +6,12 @@
 #include "shared/board.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 const char *const board_callback_names[BOARD_NCALLBACKS] = {
@@ -41,6 +43,21 @@ const char *const board_cause_names[BOARD_NCAUSES] = {
 	"error",
 };
 
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+
+struct board_layout
+board_own_layout(void)
+{
+	const struct board_page *p;
+
+	return (struct board_layout){
+		.counters_at = offsetof(struct board_page, counters),
+		.ncounters = nitems(p->counters),
+		.gauges_at = offsetof(struct board_page, gauges),
+		.ngauges = nitems(p->gauges),
+	};
+}
+
 int
 board_open(struct board *b, size_t npages, struct err *err)
 {
@@ -59,7 +76,7 @@ static void
 slot_close(struct board_slot *s)
 {
 	union {
-		const struct board_page *ro;
+		const uint64_t *ro;
 		void *rw;
 	} map = { .ro = s->map };
 
@@ -81,33 +98,87 @@ board_close(struct board *b)
 }
 
 static int
-slot_open(struct board_slot *s)
+slot_map(struct board_slot *s)
 {
-	void *map = MAP_FAILED;
+	void *map =
+	    mmap(NULL, BOARD_PAGE_BYTES, PROT_READ, MAP_SHARED, s->fd, 0);
 
-	s->fd = memfd_create("tine-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (s->fd != -1 && ftruncate(s->fd, BOARD_PAGE_BYTES) == 0 &&
-	    fcntl(s->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
-		map = mmap(NULL, BOARD_PAGE_BYTES, PROT_READ, MAP_SHARED, s->fd,
-		    0);
-	if (map == MAP_FAILED) {
-		closefd(&s->fd);
+	if (map == MAP_FAILED)
 		return -1;
-	}
 	s->map = map;
 	return 0;
 }
 
-int
-board_take(struct board *b)
+static int
+slot_open(struct board_slot *s)
+{
+	s->layout = board_own_layout();
+	s->fd = memfd_create("tine-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (s->fd != -1 && ftruncate(s->fd, BOARD_PAGE_BYTES) == 0 &&
+	    fcntl(s->fd, F_ADD_SEALS, SEALS) == 0 && slot_map(s) == 0)
+		return 0;
+	closefd(&s->fd);
+	return -1;
+}
+
+/* The number of a page that is not taken. */
+static int
+find_free(const struct board *b)
 {
 	size_t i;
 
 	for (i = 0; i < b->npages; i++)
 		if (b->pages[i].fd == -1)
-			return slot_open(&b->pages[i]) == 0 ? (int)i : -1;
+			return (int)i;
 	errno = ENOSPC;
 	return -1;
+}
+
+int
+board_take(struct board *b)
+{
+	int page = find_free(b);
+
+	if (page == -1 || slot_open(&b->pages[page]) == -1)
+		return -1;
+	return page;
+}
+
+static bool
+is_inside(uint32_t at, uint32_t n)
+{
+	return at % sizeof(uint64_t) == 0 && at <= BOARD_PAGE_BYTES &&
+	    n <= (BOARD_PAGE_BYTES - at) / sizeof(uint64_t);
+}
+
+/* What cannot shrink cannot be cut off under the master while it reads. */
+static bool
+is_page(int fd)
+{
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals != -1 && (seals & SEALS) == SEALS && fstat(fd, &st) == 0 &&
+	    st.st_size == BOARD_PAGE_BYTES;
+}
+
+int
+board_adopt(struct board *b, int fd, struct board_layout layout)
+{
+	int page = find_free(b);
+	struct board_slot s = { .fd = fd, .layout = layout };
+
+	if (page == -1)
+		return -1;
+	if (!is_inside(layout.counters_at, layout.ncounters) ||
+	    !is_inside(layout.gauges_at, layout.ngauges) || !is_page(fd)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 || slot_map(&s) == -1)
+		return -1;
+	b->pages[page] = s;
+	return page;
 }
 
 /* A page that is taken. */
@@ -131,20 +202,30 @@ board_fd(const struct board *b, int page)
 	return slot_of(b, page)->fd;
 }
 
+/* Copy at most `most` words, as the child wrote them; the rest is 0. */
+static void
+copy_words(uint64_t *dst, size_t room, const uint64_t *src, size_t most)
+{
+	size_t i;
+
+	for (i = 0; i < room; i++)
+		dst[i] =
+		    i < most ? __atomic_load_n(&src[i], __ATOMIC_RELAXED) : 0;
+}
+
 void
 board_read(const struct board *b, int page, struct board_copy *copy)
 {
-	const struct board_page *p = slot_of(b, page)->map;
+	const struct board_slot *s = slot_of(b, page);
+	const struct board_layout *l = &s->layout;
 	size_t i;
 
-	for (i = 0; i < BOARD_NCOUNTERS; i++) {
-		uint64_t n = __atomic_load_n(&p->counters[i], __ATOMIC_RELAXED);
-
-		copy->counters[i] = MIN_OF(n, BOARD_COUNT_MAX);
-	}
-	for (i = 0; i < BOARD_NGAUGES; i++)
-		copy->gauges[i] =
-		    __atomic_load_n(&p->gauges[i], __ATOMIC_RELAXED);
+	copy_words(copy->counters, nitems(copy->counters),
+	    s->map + l->counters_at / sizeof(*s->map), l->ncounters);
+	copy_words(copy->gauges, nitems(copy->gauges),
+	    s->map + l->gauges_at / sizeof(*s->map), l->ngauges);
+	for (i = 0; i < nitems(copy->counters); i++)
+		copy->counters[i] = MIN_OF(copy->counters[i], BOARD_COUNT_MAX);
 }
 
 struct board_page *

@@ -5,6 +5,9 @@
  * a child could remap its page onto its neighbour's. A child maps its own page
  * writable and no other; the master maps all read-only, copies, clamps and
  * displays. No lock, index, pointer, pid or descriptor is ever in it.
+ *
+ * After an upgrade the master reads pages of children of another build: numbers
+ * stay as they are, counters and gauges are only ever appended.
  */
 #ifndef TINE_SHARED_BOARD_H
 #define TINE_SHARED_BOARD_H
@@ -64,16 +67,24 @@ extern const char *const board_cause_names[BOARD_NCAUSES];
 
 /* One child's page. Written by the child only, with relaxed atomic stores. */
 struct board_page {
-	uint64_t counters[BOARD_NCOUNTERS];
-	uint64_t gauges[BOARD_NGAUGES];
+	uint64_t skew[SKEW];
+	uint64_t counters[BOARD_NCOUNTERS + SKEW];
+	uint64_t gauges[BOARD_NGAUGES + SKEW];
 };
 _Static_assert(sizeof(struct board_page) <= BOARD_PAGE_BYTES,
     "a child's page is one page");
 
+/* Where a build has what in a page: bytes from its beginning, and how many. */
+struct board_layout {
+	uint32_t counters_at, ncounters;
+	uint32_t gauges_at, ngauges;
+};
+
 /* A page as the master has it. */
 struct board_slot {
-	int fd;                       /* -1: not taken */
-	const struct board_page *map; /* read-only */
+	int fd;              /* -1: not taken */
+	const uint64_t *map; /* read-only */
+	struct board_layout layout;
 };
 
 /* The master's view of all pages. */
@@ -88,6 +99,9 @@ struct board_copy {
 	uint64_t gauges[BOARD_NGAUGES];
 };
 
+/* Of the pages that this build's children write. */
+struct board_layout board_own_layout(void);
+
 int board_open(struct board *, size_t npages, struct err *);
 void board_close(struct board *);
 /* The descriptor a child needs for board_inherit(). */
@@ -96,8 +110,14 @@ int board_fd(const struct board *, int page);
  * when none is free. */
 int board_take(struct board *);
 void board_give(struct board *, int page);
+/*
+ * Take a page over from the image that ran before in this process: its number,
+ * and fd is the board's; or -1 with errno, and fd is the caller's. EINVAL: it
+ * is no such page, or the layout leads out of it; ENOSPC: none is free.
+ */
+int board_adopt(struct board *, int fd, struct board_layout);
 /* Copy a page; a counter above 2^53 is what no honest child reaches and is
- * read as that. */
+ * read as that. What the page's build does not have is 0. */
 void board_read(const struct board *, int page, struct board_copy *);
 /* In the child: its page, writable, and nothing else of the board any more;
  * NULL and errno when it cannot be mapped. The numbers of the other pages'

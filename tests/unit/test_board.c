@@ -173,6 +173,137 @@ the_masters_own_view_cannot_be_written(void **state)
 	closefd(&zeros);
 }
 
+/* ---- pages of another build ---- */
+
+static const struct board_layout LAYOUT = {
+	.counters_at = 512,
+	.ncounters = 2,
+	.gauges_at = 1024,
+	.ngauges = BOARD_NGAUGES + 3,
+};
+
+/* A page as another image left it: its words are their own numbers. */
+static int
+make_page(int seals, off_t size)
+{
+	uint64_t words[BOARD_PAGE_BYTES / sizeof(uint64_t)];
+	int fd = memfd_create("page", MFD_ALLOW_SEALING);
+	size_t i;
+
+	for (i = 0; i < nitems(words); i++)
+		words[i] = i;
+	assert_int_equal(write(fd, words, sizeof(words)), sizeof(words));
+	assert_int_equal(ftruncate(fd, size), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+static int
+make_good_page(void)
+{
+	return make_page(F_SEAL_SHRINK | F_SEAL_GROW, BOARD_PAGE_BYTES);
+}
+
+static void
+a_page_of_another_build_is_read_by_its_own_layout(void **state)
+{
+	struct board *b = *state;
+	struct board_copy copy;
+	int fd = make_good_page(), page = board_adopt(b, fd, LAYOUT);
+	size_t i;
+
+	assert_int_not_equal(page, -1);
+	assert_int_equal(board_fd(b, page), fd);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	board_read(b, page, &copy);
+	/* Of the counters that its build does not have there are none. */
+	for (i = 0; i < BOARD_NCOUNTERS; i++)
+		assert_int_equal(copy.counters[i], i < 2 ? 64 + i : 0);
+	for (i = 0; i < BOARD_NGAUGES; i++)
+		assert_int_equal(copy.gauges[i], 128 + i);
+	/* Given back, it is a page of ours again. */
+	board_give(b, page);
+	assert_int_equal(board_take(b), page);
+	board_read(b, page, &copy);
+	assert_int_equal(copy.gauges[0], 0);
+}
+
+static void
+our_own_layout_is_taken_over_as_it_is(void **state)
+{
+	struct board *b = *state;
+	struct board_copy copy;
+	int one = board_take(b), fd, two;
+	struct board_page *own = map_own(b, one);
+
+	fd = dup(board_fd(b, one));
+	two = board_adopt(b, fd, board_own_layout());
+	assert_int_not_equal(two, -1);
+	board_add(own, BOARD_CLOSED, 7);
+	board_set(own, BOARD_BUSY_PPM, 8);
+	board_read(b, two, &copy);
+	assert_int_equal(copy.counters[BOARD_CLOSED], 7);
+	assert_int_equal(copy.gauges[BOARD_BUSY_PPM], 8);
+	assert_int_equal(munmap(own, BOARD_PAGE_BYTES), 0);
+}
+
+static void
+no_layout_leads_out_of_the_page(void **state)
+{
+	static const struct board_layout bad[] = {
+		{ .counters_at = 4 },
+		{ .counters_at = BOARD_PAGE_BYTES, .ncounters = 1 },
+		{ .counters_at = BOARD_PAGE_BYTES + 8 },
+		{ .ncounters = BOARD_PAGE_BYTES / 8 + 1 },
+		{ .gauges_at = 8, .ngauges = BOARD_PAGE_BYTES / 8 },
+		{ .gauges_at = UINT32_MAX - 7, .ngauges = UINT32_MAX },
+		{ .ngauges = UINT32_MAX / 8 + 1 },
+	};
+	static const struct board_layout least = { .counters_at =
+						       BOARD_PAGE_BYTES };
+	struct board *b = *state;
+	int fd = make_good_page();
+	size_t i;
+
+	for (i = 0; i < nitems(bad); i++) {
+		assert_int_equal(board_adopt(b, fd, bad[i]), -1);
+		assert_int_equal(errno, EINVAL);
+	}
+	assert_int_not_equal(board_adopt(b, fd, least), -1);
+}
+
+static void
+what_could_shrink_is_not_taken_over(void **state)
+{
+	struct board *b = *state;
+	int fds[] = {
+		make_page(F_SEAL_GROW, BOARD_PAGE_BYTES),
+		make_page(F_SEAL_SHRINK | F_SEAL_GROW, BOARD_PAGE_BYTES - 8),
+		open("/dev/null", O_RDONLY | O_CLOEXEC),
+		-1,
+	};
+	size_t i;
+
+	for (i = 0; i < nitems(fds); i++) {
+		assert_int_equal(board_adopt(b, fds[i], LAYOUT), -1);
+		assert_int_equal(errno, EINVAL);
+		closefd(&fds[i]);
+	}
+}
+
+static void
+a_full_pool_takes_nothing_over(void **state)
+{
+	struct board *b = *state;
+	int fd = make_good_page(), i;
+
+	for (i = 0; i < PAGES; i++)
+		(void)board_take(b);
+	assert_int_equal(board_adopt(b, fd, LAYOUT), -1);
+	assert_int_equal(errno, ENOSPC);
+	assert_int_equal(close(fd), 0);
+}
+
 #define with_board(f) cmocka_unit_test_setup_teardown(f, open_board, shut_board)
 
 int
@@ -187,6 +318,11 @@ main(void)
 		with_board(a_child_inherits_its_own_page_only),
 		with_board(nobody_can_change_the_size),
 		with_board(the_masters_own_view_cannot_be_written),
+		with_board(a_page_of_another_build_is_read_by_its_own_layout),
+		with_board(our_own_layout_is_taken_over_as_it_is),
+		with_board(no_layout_leads_out_of_the_page),
+		with_board(what_could_shrink_is_not_taken_over),
+		with_board(a_full_pool_takes_nothing_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,6 +139,7 @@ UNIT_WRAP_test_pidfile := lstat pwrite unlink
 UNIT_WRAP_test_rlimit := getrlimit setrlimit
 UNIT_WRAP_test_audit := listen fcntl
 UNIT_WRAP_test_steer := setsockopt reallocarray
+UNIT_WRAP_test_tlv := realloc malloc memfd_create pwrite
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(CORE_OBJS)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
@@ -150,7 +151,8 @@ comma := ,
 # Fuzzers: clang only.
 FUZZ_CFLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SHARED) child/handlers/http_parse.c
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SHARED) child/handlers/http_parse.c \
+		master/tlv.c
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(CPPFLAGS) -Ichild/handlers $(FUZZ_CFLAGS) -o $@ $^ $(LIBS)

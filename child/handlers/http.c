@@ -18,12 +18,6 @@ enum {
 	    BIT(HTTP_DELETE) | BIT(HTTP_PATCH) | BIT(HTTP_OPTIONS)
 };
 
-enum {
-	/* With so much input the request line is whole, or too long: it may
-	 * have a line end before and behind it. */
-	LINE_SEEN = HTTP_LINE_MAX + 4
-};
-
 /* ---- start and stop ---- */
 
 /* Once a second, the first callback of it writes the date anew. */
@@ -112,64 +106,6 @@ on_start(struct tine_child *child)
 
 /* ---- one request ---- */
 
-/*
- * Read the next head. One that is not whole is not read again for each packet
- * that drips in, which would cost the square of its length, but when it looks
- * ended, when it reached a limit, or when it has doubled.
- */
-static int
-next_request(struct http_conn *st, const char *in, size_t len,
-    struct http_request *req)
-{
-	size_t from = st->searched > 3 ? st->searched - 3 : 0;
-	int rc;
-
-	if (st->parsed > 0) {
-		st->searched = (uint32_t)len;
-		if (memmem(in + from, len - from, "\n\r\n", 3) == NULL &&
-		    memmem(in + from, len - from, "\n\n", 2) == NULL &&
-		    (len < LINE_SEEN || st->parsed >= LINE_SEEN) &&
-		    len < HTTP_HEAD_MAX && len / 2 < st->parsed)
-			return HTTP_MORE;
-	}
-	rc = http_parse(in, len, req);
-	st->parsed = st->searched = rc == HTTP_MORE ? (uint32_t)len : 0;
-	return rc;
-}
-
-/* Does another request follow behind the body of this one, if only with its
- * first byte? Line ends are none: old clients send one after a body. */
-static bool
-is_followed(const struct http_request *req, const char *rest, size_t len)
-{
-	const char *end = rest + len;
-
-	if (len <= req->content_length)
-		return false;
-	for (rest += req->content_length; rest < end; rest++)
-		if (*rest != '\r' && *rest != '\n')
-			return true;
-	return false;
-}
-
-/*
- * May the connection go on after this answer? When the child leaves, the last
- * of the requests that came together says goodbye: a client loses those behind
- * that word.
- */
-static enum http_keep
-choose_keep(struct http_exchange *x, struct http_conn *st, const char *rest,
-    size_t len)
-{
-	const struct http_request *req = &x->req;
-
-	st->requests++;
-	if (!req->keep_alive || st->requests >= HTTP_REQUESTS_MAX ||
-	    (tine_is_draining(x->http->child) && !is_followed(req, rest, len)))
-		return HTTP_CLOSE;
-	return req->minor > 0 ? HTTP_KEEP : HTTP_KEEP_10;
-}
-
 /* A client that waits for leave to send its body gets it where the body will
  * be read past. Elsewhere the answer is final: it may or may not send the body
  * after that, so that no later request can be told from it. */
@@ -219,7 +155,7 @@ serve_one(struct http_exchange *x, struct http_conn *st, const char **at,
 	size_t rest;
 	int rc;
 
-	rc = next_request(st, *at, (size_t)(end - *at), &x->req);
+	rc = http_head_next(&st->head, *at, (size_t)(end - *at), &x->req);
 	if (rc == HTTP_MORE)
 		return SERVED_NONE;
 	x->is_refused = false;
@@ -230,7 +166,8 @@ serve_one(struct http_exchange *x, struct http_conn *st, const char **at,
 	}
 	*at += req->head_len;
 	rest = (size_t)(end - *at);
-	x->keep = choose_keep(x, st, *at, rest);
+	x->keep = http_head_keep(req, ++st->requests,
+	    tine_is_draining(x->http->child), *at, rest);
 	if (answer(x, rest) == -1)
 		return SERVED_FAILED;
 	if (x->is_refused)

@@ -13,23 +13,14 @@
 #include <time.h>
 
 #include "http_date.h"
-#include "http_parse.h"
+#include "http_head.h"
 
 struct http_exchange;
 struct http_mime;
 
 enum {
-	HTTP_REQUESTS_MAX = 1000, /* on one connection */
-	HTTP_SMALL_FILE = 16384,  /* bytes that travel with their head */
+	HTTP_SMALL_FILE = 16384, /* bytes that travel with their head */
 	HTTP_SCRATCH = 3 * HTTP_SMALL_FILE
-};
-
-/* What an answer says about the connection. */
-enum http_keep {
-	HTTP_KEEP,    /* nothing: HTTP/1.1 goes on */
-	HTTP_KEEP_10, /* that it stays open, as an HTTP/1.0 client asked */
-	HTTP_CLOSE,   /* that it closes */
-	HTTP_NKEEP
 };
 
 /* An answer made beforehand: head and body in one piece. */
@@ -64,10 +55,7 @@ struct http {
 /* Beside each connection. */
 struct http_conn {
 	uint64_t body_left; /* bytes to skip before the next head */
-	/* Of a head that is not whole yet: how much was searched for its end,
-	 * and how much there was when it was last parsed. */
-	uint32_t searched;
-	uint32_t parsed;
+	struct http_head head;
 	uint16_t requests;
 	bool has_eof; /* no more input comes */
 	bool is_last; /* close when the body is skipped */

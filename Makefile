@@ -117,6 +117,7 @@ $(BUILD)/tests/lib/%: tests/lib/%.c $(BUILD)/flags
 # A unit test links everything but the two mains. UNIT_WRAP_<test> names the
 # functions that the test replaces.
 UNIT_WRAP_test_accept := accept4
+UNIT_WRAP_test_snapshot := mmap
 UNIT_WRAP_test_place := spawn_child
 UNIT_WRAP_test_spawn := child_main
 UNIT_WRAP_test_checkrun := child_main

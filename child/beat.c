@@ -26,13 +26,14 @@ static void
 show_title(struct child *ch)
 {
 	const struct heritage *h = ch->heritage;
+	char name[CHILD_NAME_MAX];
 
 	if (ch->beat.titled_conns == ch->nconns)
 		return;
 	ch->beat.titled_conns = ch->nconns;
-	title_set("child %d, %llu connection%s, gen %u", h->place,
-	    (unsigned long long)ch->nconns, ch->nconns == 1 ? "" : "s",
-	    h->generation);
+	title_set("%s, %llu connection%s, gen %u",
+	    child_name(h, name, sizeof(name)), (unsigned long long)ch->nconns,
+	    ch->nconns == 1 ? "" : "s", h->generation);
 }
 
 static void

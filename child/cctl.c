@@ -97,6 +97,12 @@ on_level(struct child *ch, struct ctl_msg *m)
 	cctl_send(ch, CTL_LOGS_OK);
 }
 
+static void
+on_status(struct child *ch, struct ctl_msg *m)
+{
+	snapshot_take(ch, &m->body.status, m->fd);
+}
+
 /* Lengths were checked by ctl_recv(). */
 static void (*const verbs[CTL_NTYPES])(struct child *, struct ctl_msg *) = {
 	[CTL_START] = on_start,
@@ -107,6 +113,7 @@ static void (*const verbs[CTL_NTYPES])(struct child *, struct ctl_msg *) = {
 	[CTL_STOP] = on_stop,
 	[CTL_LOGS] = on_logs,
 	[CTL_LEVEL] = on_level,
+	[CTL_STATUS] = on_status,
 };
 
 void
@@ -121,6 +128,7 @@ cctl_on_orphan(struct child *ch)
 	/* A new master must find every address free. */
 	accept_close_all(ch);
 	drain_begin(ch, ch->conf->orphan, CTL_STOPPING);
+	snapshot_on_orphan(ch);
 }
 
 static void

@@ -41,6 +41,16 @@ child_set_state(struct child *ch, enum child_state to)
 	ch->state = to;
 }
 
+const char *
+child_name(const struct heritage *h, char *dst, size_t size)
+{
+	if (h->place == HERITAGE_ADMIN)
+		(void)snprintf(dst, size, "admin child");
+	else
+		(void)snprintf(dst, size, "child %d", h->place);
+	return dst;
+}
+
 void
 child_leave(struct child *ch)
 {
@@ -123,6 +133,7 @@ init_loop(struct child *ch)
 	accept_init(ch);
 	beat_init(ch);
 	cctl_init(ch);
+	snapshot_init(ch);
 }
 
 static int
@@ -173,6 +184,7 @@ child_fini(struct child *ch)
 	if (ch->loop != NULL) {
 		beat_stop(ch);
 		cctl_stop(ch);
+		snapshot_fini(ch);
 		accept_close_all(ch);
 		child_close_conns(ch);
 		conn_sweep(ch);
@@ -332,10 +344,11 @@ serve(const struct heritage *h)
 	/* Static: a leak checker must find what hangs on it. */
 	static struct child child;
 	struct child *ch = &child;
+	char name[CHILD_NAME_MAX];
 	struct err err;
 
 	if (h->role == HERITAGE_SERVE)
-		log_set_who("child %d", h->place);
+		log_set_who("%s", child_name(h, name, sizeof(name)));
 	rlimit_set_files(h->conf);
 	if (child_init(ch, h, &err) == -1) {
 		log_error("%s", err.text);

@@ -21,6 +21,7 @@
 #include "shared/report.h"
 
 #include "child/conn.h"
+#include "child/handlers/snapshot.h"
 #include "child/pool.h"
 
 /* The largest single read, and the output that one callback gathers. */
@@ -31,6 +32,7 @@
 /* After FIN we read on for this long, so that no reset destroys the answer. */
 #define LINGER_SECONDS 1.0
 #define BEAT_SECONDS 0.5
+#define CHILD_NAME_MAX 24
 
 /*
  * STARTING > PREPARED > READY <> DRAINING > LEAVING; from each to LEAVING.
@@ -103,6 +105,17 @@ struct drain {
 	uint32_t cut;
 };
 
+/* Questions to the master: asked is the number of the last, and it is under way
+ * while answered is less; wanted may be one more. */
+struct asking {
+	uint64_t wanted, asked, answered;
+	bool is_silent; /* it waited in vain */
+	ev_timer pace, patience;
+	struct snapshot shown; /* points into map */
+	void *map;             /* or NULL */
+	size_t map_bytes;
+};
+
 struct child {
 	const struct heritage *heritage;
 	const struct conf *conf;
@@ -140,6 +153,7 @@ struct child {
 	uint64_t clock_base_ns;
 
 	struct drain drain;
+	struct asking asking;
 
 	struct {
 		ev_io io;
@@ -183,6 +197,9 @@ int child_init(struct child *, const struct heritage *, struct err *);
 /* Undo child_init(): handlers are stopped, connections must be gone. */
 void child_fini(struct child *);
 void child_set_state(struct child *, enum child_state);
+/* "child 3" or "admin child", for ps and the log. Returns dst, which holds
+ * CHILD_NAME_MAX bytes. */
+const char *child_name(const struct heritage *, char *dst, size_t size);
 /* End the loop; what is left is closed behind it. */
 void child_leave(struct child *);
 /* Close every connection at once. */
@@ -295,6 +312,14 @@ void cctl_send_text(struct child *, enum ctl_type, const char *text);
 void cctl_retry(struct child *);
 /* The master died. */
 void cctl_on_orphan(struct child *);
+
+/* ---- snapshot.c ---- */
+void snapshot_init(struct child *);
+void snapshot_fini(struct child *);
+/* The master's answer; fd stays the caller's, -1: there is none. */
+void snapshot_take(struct child *, const struct ctl_status *, int fd);
+/* No answer will come any more. */
+void snapshot_on_orphan(struct child *);
 
 /* ---- term.c ---- */
 /* SIGTERM, and the end of a child that is left alone. */

@@ -310,6 +310,15 @@ conn_open(struct tine_child *s, int fd)
 	conn_settle(c);
 }
 
+void
+conn_wake(struct tine_conn *c)
+{
+	if (c->state != CONN_OPEN)
+		return;
+	conn_call(c, BOARD_IN_DATA, c->server->handler.data);
+	conn_settle(c);
+}
+
 /* ---- the end of a turn ---- */
 
 void

@@ -145,6 +145,9 @@ void conn_finish(struct tine_conn *, enum tine_cause);
 /* Do what follows from the last event: send, tell end-of-file, ask quiesce,
  * choose the deadline and the events to wait for. */
 void conn_settle(struct tine_conn *);
+/* Run `data` although nothing new came: what the handler waited for is there.
+ * Not from within a callback. */
+void conn_wake(struct tine_conn *);
 /* Settle before the loop waits again. */
 void conn_mark_dirty(struct tine_conn *);
 /* Settle the dirty and free the dead. */

@@ -120,11 +120,21 @@ struct ctl_logs_ok {
 	uint32_t skew[SKEW];
 };
 
+/* May new clients come to this server? */
+enum ctl_readiness {
+	CTL_CAN_SERVE,
+	CTL_NOT_YET, /* it starts */
+	CTL_TOO_FEW, /* READY children, for a quorum */
+	CTL_NO_MORE, /* it stops, or is about to */
+	CTL_NREADINESS
+};
+
 /* What the admin child shows: a file with the status as JSON and, behind it,
- * the metrics. */
+ * the metrics. Without the file: there was no memory for it. */
 struct ctl_status {
 	uint32_t json_bytes;
 	uint32_t metrics_bytes;
+<<<<<<< HEAD
 	uint32_t is_ready; /* READY children, a quorum, and not stopping */
 	uint32_t skew[SKEW];
 };
@@ -136,6 +146,9 @@ struct ctl_dialect {
 	uint16_t version;
 	uint16_t ntypes;
 	uint16_t sizes[CTL_DIALECT_TYPES];
+=======
+	uint32_t readiness; /* enum ctl_readiness */
+>>>>>>> 276a3f0 (snapshot: let the admin child ask the master how the server does)
 };
 
 struct ctl_msg {

@@ -16,7 +16,7 @@
 #define SYMBOL "tine_handler"
 
 extern const struct tine_handler builtin_echo, builtin_upper, builtin_discard,
-    builtin_http;
+    builtin_http, builtin_pages;
 
 const struct tine_handler *const handler_builtins[] = {
 	&builtin_http,
@@ -29,6 +29,9 @@ const struct tine_handler *const handler_builtins[] = {
 static const struct tine_handler *
 find_builtin(const char *name, struct err *err)
 {
+	/* Not on the list: only the admin child can do something with it, and
+	 * conf_check() refuses it elsewhere. */
+	static const struct tine_handler *const status = &builtin_pages;
 	const char *names[nitems(handler_builtins)] = { NULL };
 	const char *near;
 	char shown[128];
@@ -39,6 +42,8 @@ find_builtin(const char *name, struct err *err)
 		if (strcmp(names[i], name) == 0)
 			return handler_builtins[i];
 	}
+	if (strcmp(status->name, name) == 0)
+		return status;
 	(void)err_set(err, EXIT_BAD_CONFIG, "unknown handler %s",
 	    log_escape(shown, sizeof(shown), name, strlen(name)));
 	near = value_nearest(name, names, i);

@@ -172,6 +172,24 @@ check_admin(const struct check *c, const struct conf *conf)
 	c->complain(c->arg, "admin", &err);
 }
 
+/* Its pages show what only the admin child may ask the master. */
+static void
+check_status(const struct check *c, const struct conf_server *s, size_t number)
+{
+	char key[KEY_LETTERS];
+	struct err err;
+
+	if (strcmp(s->handler, "status") != 0)
+		return;
+	(void)snprintf(key, sizeof(key), "servers.%zu.handler", number);
+	err_set(&err, EXIT_BAD_CONFIG, "%s: status is for the admin listener",
+	    key);
+	err_hint(&err,
+	    "set admin: tcp://127.0.0.1:9180 (or -A), and take another handler "
+	    "here");
+	c->complain(c->arg, key, &err);
+}
+
 void
 conf_check(const struct conf *conf, conf_complain *complain, void *arg)
 {
@@ -194,6 +212,7 @@ conf_check(const struct conf *conf, conf_complain *complain, void *arg)
 		(void)snprintf(prefix, sizeof(prefix), "servers.%zu.", i);
 		check_orders(&c, DIRECTIVE_SERVER, &conf->servers[i], prefix);
 		check_handler(&c, &conf->servers[i], i);
+		check_status(&c, &conf->servers[i], i);
 		if (conf->servers[i].nlistens > 0)
 			continue;
 		prefix[strlen(prefix) - 1] = '\0';

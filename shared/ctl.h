@@ -134,8 +134,7 @@ enum ctl_readiness {
 struct ctl_status {
 	uint32_t json_bytes;
 	uint32_t metrics_bytes;
-<<<<<<< HEAD
-	uint32_t is_ready; /* READY children, a quorum, and not stopping */
+	uint32_t readiness; /* enum ctl_readiness */
 	uint32_t skew[SKEW];
 };
 
@@ -146,9 +145,6 @@ struct ctl_dialect {
 	uint16_t version;
 	uint16_t ntypes;
 	uint16_t sizes[CTL_DIALECT_TYPES];
-=======
-	uint32_t readiness; /* enum ctl_readiness */
->>>>>>> 276a3f0 (snapshot: let the admin child ask the master how the server does)
 };
 
 struct ctl_msg {

@@ -77,6 +77,8 @@ struct http_exchange {
 
 /* ---- http_reply.c ---- */
 
+/* "404 Not Found"; that of 500 for a code that is never answered. */
+const char *http_reply_line(int status);
 /* The line of the head that says it, with its CRLF. */
 extern const char *const http_reply_connection[HTTP_NKEEP];
 /* Begin a head in the scratch space: status line, Server, Date, Connection. */

@@ -80,6 +80,12 @@ status_of(int code)
 	return s;
 }
 
+const char *
+http_reply_line(int status)
+{
+	return status_of(status)->line;
+}
+
 void
 http_reply_put(struct http_exchange *x, const char *bytes, size_t len)
 {
@@ -126,7 +132,7 @@ http_reply_begin(struct http_exchange *x, int status)
 	x->end = x->at + sizeof(x->http->scratch);
 	x->is_full = false;
 	http_reply_puts(x, "HTTP/1.1 ");
-	http_reply_puts(x, status_of(status)->line);
+	http_reply_puts(x, http_reply_line(status));
 	http_reply_puts(x, "\r\nServer: tine/");
 	http_reply_puts(x, tine_version());
 	http_reply_puts(x, "\r\nDate: ");

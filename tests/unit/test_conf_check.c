@@ -165,6 +165,17 @@ the_admin_listener_has_its_own_handler(void **state)
 }
 
 static void
+the_admin_pages_are_no_ordinary_server(void **state)
+{
+	(void)state;
+	set("servers.0.handler", "status");
+	expect("servers.0.handler|servers.0.handler: status is for the admin "
+	       "listener\n");
+	set("servers.0.handler", "./status");
+	expect("");
+}
+
+static void
 what_is_not_built_is_told_when_it_is_not_at_its_default(void **state)
 {
 	(void)state;
@@ -195,6 +206,7 @@ main(void)
 		with_conf(every_server_listens_and_there_is_one),
 		with_conf(a_url_does_not_name_another_handler_than_its_server),
 		with_conf(the_admin_listener_has_its_own_handler),
+		with_conf(the_admin_pages_are_no_ordinary_server),
 		with_conf(
 		    what_is_not_built_is_told_when_it_is_not_at_its_default),
 	};

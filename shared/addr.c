@@ -203,6 +203,17 @@ has_same_host(const struct addr *a, const struct addr *b)
 }
 
 bool
+addr_equal(const struct addr *a, const struct addr *b)
+{
+	if (a->u.sa.sa_family != b->u.sa.sa_family)
+		return false;
+	if (a->u.sa.sa_family == AF_UNIX)
+		return a->len == b->len &&
+		    memcmp(&a->u.sun, &b->u.sun, a->len) == 0;
+	return addr_port(a) == addr_port(b) && has_same_host(a, b);
+}
+
+bool
 addr_overlaps(const struct addr *one, const struct addr *two, bool v6only)
 {
 	struct addr a = unmapped(one), b = unmapped(two);

@@ -38,6 +38,8 @@ char *addr_print(const struct addr *, char *dst, size_t size);
 uint16_t addr_port(const struct addr *);
 void addr_set_port(struct addr *, uint16_t port);
 bool addr_is_wildcard(const struct addr *);
+/* The same address, port or path: not a name for it in another family. */
+bool addr_equal(const struct addr *, const struct addr *);
 /* Would binding both need SO_REUSEPORT? Same port, and the same host or one a
  * wildcard that covers the other (v6 covers v4 unless v6only). */
 bool addr_overlaps(const struct addr *, const struct addr *, bool v6only);

@@ -197,6 +197,34 @@ another_port_or_port_0_or_a_unix_socket_never_overlaps(void **state)
 	assert_false(addr_overlaps(&a, &a, false));
 }
 
+static void
+equal_is_the_same_family_host_and_port_or_name(void **state)
+{
+	static const char *const names[] = { "a", "aa", "@a", "@aa" };
+	struct addr a = ip("127.0.0.1", 80), b = ip("127.0.0.1", 80);
+	size_t i, k;
+
+	(void)state;
+	assert_true(addr_equal(&a, &b));
+	b = ip("127.0.0.1", 81);
+	assert_false(addr_equal(&a, &b));
+	b = ip("127.0.0.2", 80);
+	assert_false(addr_equal(&a, &b));
+	b = ip("::ffff:127.0.0.1", 80);
+	assert_false(addr_equal(&a, &b));
+	a = ip("fe80::1%1", 80);
+	b = ip("fe80::1%2", 80);
+	assert_false(addr_equal(&a, &b));
+	b = ip("fe80::1%1", 80);
+	assert_true(addr_equal(&a, &b));
+	for (i = 0; i < nitems(names); i++)
+		for (k = 0; k < nitems(names); k++) {
+			(void)addr_from_path(&a, names[i], &err);
+			(void)addr_from_path(&b, names[k], &err);
+			assert_int_equal(addr_equal(&a, &b), i == k);
+		}
+}
+
 int
 main(void)
 {
@@ -213,6 +241,8 @@ main(void)
 		cmocka_unit_test(addresses_overlap_as_bind_sees_it),
 		cmocka_unit_test(
 		    another_port_or_port_0_or_a_unix_socket_never_overlaps),
+		cmocka_unit_test(
+		    equal_is_the_same_family_host_and_port_or_name),
 	};
 
 	return cmocka_run_group_tests_name("addr", tests, NULL, NULL);

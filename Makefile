@@ -237,7 +237,8 @@ INSTALLED := shared/public/tine.h:include/tine.h \
 	conf/completion.bash:$(COMPLETIONS)/tinectl \
 	conf/tine.yaml:share/tine/tine.yaml \
 	conf/logrotate:share/tine/logrotate \
-	conf/tine.service:lib/systemd/system/tine.service
+	conf/tine.service:lib/systemd/system/tine.service \
+	conf/tine.socket:lib/systemd/system/tine.socket
 ROOT := $(DESTDIR)$(PREFIX)
 
 install: all ## install below DESTDIR and PREFIX

@@ -48,6 +48,7 @@ INSTALLED = {
     "share/bash-completion/completions/tinectl",
     "share/tine/tine.yaml", "share/tine/logrotate",
     "lib/systemd/system/tine.service",
+    "lib/systemd/system/tine.socket",
 }
 
 

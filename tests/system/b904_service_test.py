@@ -17,15 +17,16 @@ import procs
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 UNIT = TOP / "conf/tine.service"
+SOCKET = TOP / "conf/tine.socket"
 # The unit's user: not root.
 AS_USER = {"user": "nobody", "group": "nogroup", "extra_groups": []} \
     if os.getuid() == 0 else {}
 
 
-def settings():
+def settings(path=UNIT):
     """{key: [value, ...]} of the unit."""
     found = {}
-    for line in UNIT.read_text().splitlines():
+    for line in path.read_text().splitlines():
         if re.match(r"[A-Z]\w+=", line):
             key, _, value = line.partition("=")
             found.setdefault(key, []).append(value)
@@ -70,20 +71,40 @@ def test_the_exposure_is_at_most_2():
 
 
 def test_systemd_knows_every_setting(tmp_path, stage):
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/usr/local/bin/tine",
-                                             stage.tine))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit],
-                          capture_output=True, text=True, check=False)
-    mine = [line for line in done.stderr.splitlines() if UNIT.name in line]
+    for path in (UNIT, SOCKET):
+        text = path.read_text()
+        for name in ("tinectl", "tine"):
+            text = text.replace(f"/usr/local/bin/{name} ",
+                                f"{getattr(stage, name)} ")
+        (tmp_path / path.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", tmp_path / SOCKET.name,
+         tmp_path / UNIT.name], capture_output=True, text=True, check=False)
+    mine = [line for line in done.stderr.splitlines()
+            if UNIT.name in line or SOCKET.name in line]
     assert mine == []
 
 
 def test_what_does_not_mend_itself_is_not_started_again():
     unit = settings()
     assert unit["RestartPreventExitStatus"] == ["64 77 78"]
-    # Not notify: the server does not speak to systemd yet.
-    assert unit["Type"] == ["exec"]
+
+
+def test_systemd_hears_of_readiness_and_keeps_the_sockets():
+    unit = settings()
+    assert (unit["Type"], unit["NotifyAccess"]) == (["notify"], ["main"])
+    assert int(unit["FileDescriptorStoreMax"][0]) >= 512
+    # A child that hangs is found and replaced before the watchdog bites.
+    assert int(unit["WatchdogSec"][0]) > 12
+    (reload,) = unit["ExecReload"]
+    assert reload.endswith(" reload")
+    (start,) = unit["ExecStart"]
+    assert re.search(r"--control (\S+)", start)[1] == \
+        re.search(r"--control (\S+)", reload)[1]
+
+
+def test_systemd_accepts_no_connection_in_our_stead():
+    assert settings(SOCKET)["Accept"] == ["no"]
 
 
 def ctl(t, *args):

@@ -616,7 +616,7 @@ at_the_end_what_nobody_took_is_closed_and_forgotten(void **state)
 {
 	uint16_t port = 0, other = 0, third = 0, fourth = 0;
 	int fd = listening("127.0.0.1", &port, false), kept;
-	char expected[256], gone[128], stale[128];
+	char expected[288], gone[128], stale[128];
 
 	(void)state;
 	(void)strcpy(gone, stored_name(LOCAL, port, 0));

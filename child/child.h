@@ -296,7 +296,7 @@ void drain_begin(struct child *, double seconds, enum ctl_reason);
 /* Be READY again, and say so; nothing unless draining, or when the deadline
  * has come. */
 void drain_resume(struct child *);
-/* Has this connection had its time to say something? */
+/* The grace is over: has this connection too had its time to speak? */
 bool drain_may_ask(const struct tine_conn *);
 /* A connection or a listener is gone: was it the last? */
 void drain_check(struct child *);

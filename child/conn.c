@@ -200,7 +200,8 @@ advance(struct tine_conn *c, bool *asked)
 		conn_close(c, TINE_OVERFLOW, 0);
 	if (c->state == CONN_OPEN && !*asked) {
 		*asked = true;
-		if (drain_may_ask(c) && call_quiesce(c) && !input_is_waiting(c))
+		if (c->server->child->drain.is_quiescing && drain_may_ask(c) &&
+		    call_quiesce(c) && !input_is_waiting(c))
 			conn_finish(c, TINE_DRAIN);
 		/* It may have written its goodbye. */
 		if (c->server->child->staged > 0)

@@ -23,9 +23,8 @@ drain_may_ask(const struct tine_conn *c)
 {
 	const struct child *ch = c->server->child;
 
-	return ch->drain.is_quiescing &&
-	    (c->has_received ||
-		child_now(ch) - c->opened >= newcomer_seconds(ch));
+	return c->has_received ||
+	    child_now(ch) - c->opened >= newcomer_seconds(ch);
 }
 
 static void

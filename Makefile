@@ -114,7 +114,8 @@ $(BUILD)/tests/lib/%: tests/lib/%.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pie -MMD -MP -o $@ $< -lm
 
-# A unit test links everything but the two mains. UNIT_WRAP_<test> names the
+# A unit test links everything but the two mains; those of tinectl also link
+# the files of it that they are about. UNIT_WRAP_<test> names the
 # functions that the test replaces.
 UNIT_WRAP_test_accept := accept4
 UNIT_WRAP_test_snapshot := mmap
@@ -149,6 +150,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(CORE_OBJS)
 	$(Q)$(CC) $(LDFLAGS) -pie -Wl,--dynamic-list=child/exports.list \
 		$(patsubst %,-Wl$(comma)--wrap=%,$(UNIT_WRAP_$*)) -o $@ $^ \
 		-lcmocka $(LIBS) $(LIBS_JSON)
+$(patsubst %,$(BUILD)/tests/unit/test_tinectl_%,rates screen status): \
+	$(call obj,$(patsubst %,master/tinectl_%.c,rates screen status))
 comma := ,
 
 # Fuzzers: clang only.

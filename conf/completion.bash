@@ -95,6 +95,7 @@ _tinectl() {
 		;;
 	log-level) _tine_reply "$word" -W 'error warn info debug' ;;
 	status) _tine_reply "$word" -W '--json' ;;
+	scale) _tine_reply "$word" -W '+1 -1 auto' ;;
 	stop) _tine_reply "$word" -W '--now' ;;
 	*)
 		if [[ $word == -* ]]; then

@@ -17,6 +17,8 @@
 #include "shared/log.h"
 #include "shared/table.h"
 
+#include "master/tinectl_rates.h"
+
 #define REAL_DIGITS 12
 
 /* How a value is shown. Text stands left, numbers right. */
@@ -60,6 +62,21 @@ static const struct field child_fields[] = {
 	{ "BUSY",      "utilisation",      SHARE,  0 },
 	{ "RSS",       "rss_bytes",        BYTES,  2 },
 	{ "RESTARTS",  "restarts",         COUNT,  7 },
+};
+
+static const struct field top_fields[] = {
+	{ "PLACE",     "place",            TEXT,   0 },
+	{ "PID",       "pid",              NUMBER, 0 },
+	{ "GEN",       "generation",       NUMBER, 6 },
+	{ "STATE",     "state",            TEXT,   0 },
+	{ "CONNS",     "connections",      COUNT,  0 },
+	{ "REQ/S",     TINECTL_RATES_REQUESTS,  COUNT, 0 },
+	{ "ACC/S",     TINECTL_RATES_ACCEPTED,  COUNT, 3 },
+	{ "IN/S",      TINECTL_RATES_BYTES_IN,  BYTES, 5 },
+	{ "OUT/S",     TINECTL_RATES_BYTES_OUT, BYTES, 4 },
+	{ "LAG",       "loop_lag_seconds", LAG,    1 },
+	{ "BUSY",      "utilisation",      SHARE,  0 },
+	{ "RSS",       "rss_bytes",        BYTES,  2 },
 };
 
 /* Values of an object with words around them: "pid 12, up 3s". */
@@ -131,7 +148,7 @@ print_value(char *dst, size_t size, const json_t *value, enum kind kind)
 }
 
 static void
-print_facts(const json_t *object, const struct fact *facts, size_t n)
+print_facts(const json_t *object, const struct fact *facts, size_t n, FILE *out)
 {
 	char value[1024];
 	size_t i;
@@ -139,8 +156,8 @@ print_facts(const json_t *object, const struct fact *facts, size_t n)
 	for (i = 0; i < n; i++) {
 		print_value(value, sizeof(value),
 		    json_object_get(object, facts[i].key), facts[i].kind);
-		(void)printf("%s%s%s%s", i > 0 ? ", " : "", facts[i].before,
-		    value, facts[i].after);
+		(void)fprintf(out, "%s%s%s%s", i > 0 ? ", " : "",
+		    facts[i].before, value, facts[i].after);
 	}
 }
 
@@ -169,8 +186,8 @@ add_row(struct table *t, const struct field *fields, const json_t *object)
 	return 0;
 }
 
-static bool
-has_colour(void)
+bool
+tinectl_status_has_colour(void)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
@@ -190,7 +207,7 @@ screen_width(void)
 /* The array's objects as a table, and under them one more unless NULL. */
 static int
 print_list(const json_t *array, const struct field *fields, size_t n,
-    const json_t *last)
+    const json_t *last, const struct tinectl_sheet *sheet)
 {
 	struct table_column columns[TABLE_COLUMNS_MAX];
 	struct table t;
@@ -203,57 +220,75 @@ print_list(const json_t *array, const struct field *fields, size_t n,
 		columns[i].rank = fields[i].rank;
 	}
 	table_init(&t, columns, n);
-	t.width = screen_width();
+	t.width = sheet->width;
 	for (i = 0; rc == 0 && i < json_array_size(array); i++)
 		rc = add_row(&t, fields, json_array_get(array, i));
 	if (rc == 0 && last != NULL)
 		rc = add_row(&t, fields, last);
 	if (rc == 0) {
-		(void)putchar('\n');
-		table_print(&t, stdout, has_colour());
+		(void)fputc('\n', sheet->out);
+		table_print(&t, sheet->out, sheet->has_colour);
 	}
 	table_fini(&t);
 	return rc;
 }
 
 static void
-print_head(const json_t *status)
+print_head(const json_t *status, FILE *out)
 {
 	const json_t *master = json_object_get(status, "master");
 	char version[TABLE_CELL_MAX];
 
 	print_value(version, sizeof(version),
 	    json_object_get(status, "version"), TEXT);
-	(void)printf("tine %s: ", version);
-	print_facts(master, master_facts, nitems(master_facts));
-	(void)putchar('\n');
-	print_facts(master, event_facts, nitems(event_facts));
+	(void)fprintf(out, "tine %s: ", version);
+	print_facts(master, master_facts, nitems(master_facts), out);
+	(void)fputc('\n', out);
+	print_facts(master, event_facts, nitems(event_facts), out);
 	print_facts(json_object_get(status, "totals"), total_facts,
-	    nitems(total_facts));
-	(void)putchar('\n');
+	    nitems(total_facts), out);
+	(void)fputc('\n', out);
 	if (json_is_string(json_object_get(master, "last_error"))) {
-		print_facts(master, error_facts, nitems(error_facts));
-		(void)putchar('\n');
+		print_facts(master, error_facts, nitems(error_facts), out);
+		(void)fputc('\n', out);
 	}
 }
 
-int
-tinectl_status_text(json_t *status)
+/* The children, and their sums under the columns that they are of. */
+static int
+print_children(json_t *status, const struct field *fields, size_t n,
+    const struct tinectl_sheet *sheet)
 {
 	json_t *totals = json_object_get(status, "totals");
 
-	print_head(status);
-	/* The sums stand under the columns that they are of. */
 	(void)json_object_set_new(totals, "place", json_string("total"));
-	if (print_list(json_object_get(status, "listeners"), listener_fields,
-		nitems(listener_fields), NULL) == -1)
-		return -1;
-	return print_list(json_object_get(status, "children"), child_fields,
-	    nitems(child_fields), totals);
+	return print_list(json_object_get(status, "children"), fields, n,
+	    totals, sheet);
 }
 
 int
-tinectl_status_json(const json_t *status)
+tinectl_status_text(json_t *status, FILE *out)
+{
+	const struct tinectl_sheet sheet = { out, screen_width(),
+		tinectl_status_has_colour() };
+
+	print_head(status, out);
+	if (print_list(json_object_get(status, "listeners"), listener_fields,
+		nitems(listener_fields), NULL, &sheet) == -1)
+		return -1;
+	return print_children(status, child_fields, nitems(child_fields),
+	    &sheet);
+}
+
+int
+tinectl_status_top(json_t *status, const struct tinectl_sheet *sheet)
+{
+	print_head(status, sheet->out);
+	return print_children(status, top_fields, nitems(top_fields), sheet);
+}
+
+int
+tinectl_status_json(const json_t *status, FILE *out)
 {
 	char *text = json_dumps(status,
 	    JSON_COMPACT | JSON_ENSURE_ASCII |
@@ -265,10 +300,10 @@ tinectl_status_json(const json_t *status)
 	/* JSON has escapes for every control character but DEL. */
 	for (p = text; *p != '\0'; p++)
 		if (*p == '\177')
-			(void)fputs("\\u007f", stdout);
+			(void)fputs("\\u007f", out);
 		else
-			(void)putchar(*p);
-	(void)putchar('\n');
+			(void)fputc(*p, out);
+	(void)fputc('\n', out);
 	free(text);
 	return 0;
 }

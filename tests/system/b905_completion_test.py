@@ -53,6 +53,8 @@ def complete(stage, folder):
     ("tinectl stop _", ["--now"]),
     ("tinectl status --", ["--json"]),
     ("tinectl log-level w", ["warn"]),
+    ("tinectl scale _", ["+1", "-1", "auto"]),
+    ("tinectl re", ["reload", "reopen"]),
     ("tinectl --time", ["--timeout"]),
 ])
 def test_what_is_offered(complete, line, words):

@@ -4,8 +4,6 @@
 import socket
 import subprocess
 
-import pytest
-
 
 def tinectl(stage, *args):
     return subprocess.run([stage.tinectl, *args], capture_output=True,
@@ -33,16 +31,6 @@ def test_a_server_that_does_not_answer_is_2_after_the_timeout(stage, folder):
         done = tinectl(stage, "-C", path, "--timeout", "1", "status")
     assert done.returncode == 2
     assert done.stderr.strip()
-
-
-@pytest.mark.parametrize("command", ["reload", "upgrade", "scale 3", "top"])
-def test_what_is_not_built_yet_says_so_and_changes_nothing(tine, command):
-    t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", "echo")
-    before = t.children()
-    done = t.tinectl(*command.split())
-    assert done.returncode != 0
-    assert "not built yet" in done.stderr
-    assert t.children() == before
 
 
 def test_an_unknown_command_is_an_error_with_the_nearest_name(tine):

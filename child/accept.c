@@ -314,8 +314,10 @@ accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
 		TAILQ_INSERT_TAIL(&ch->listeners, l, entry);
 	}
 	l->is_polled |= poll;
-	l->is_kept |= (slot->flags & CTL_SLOT_KEEP) != 0;
+	l->is_kept = (slot->flags & CTL_SLOT_KEEP) != 0;
 	watch(l);
+	/* A draining child may have stayed for this slot only. */
+	drain_check(ch);
 	return 0;
 }
 

@@ -75,7 +75,7 @@ struct ctl_header {
 };
 
 /* Go on polling it also while draining: the listener is being removed, and
- * nobody else can empty its queue. */
+ * nobody else can empty its queue. An ADOPT without it takes that back. */
 #define CTL_SLOT_KEEP 1U
 
 struct ctl_slot {

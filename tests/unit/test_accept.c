@@ -517,7 +517,7 @@ a_draining_child_can_be_given_a_slot_to_keep(void **state)
 }
 
 static void
-a_plain_adoption_does_not_end_the_keeping(void **state)
+a_plain_adoption_ends_the_keeping(void **state)
 {
 	int fd = make_listener();
 
@@ -591,7 +591,7 @@ main(void)
 		test(a_kept_slot_that_is_shut_down_lets_it_leave),
 		test(a_slot_of_its_own_can_be_kept_later),
 		test(a_draining_child_can_be_given_a_slot_to_keep),
-		test(a_plain_adoption_does_not_end_the_keeping),
+		test(a_plain_adoption_ends_the_keeping),
 		test(at_the_deadline_a_kept_slot_is_left_alone),
 		test(resume_polls_what_was_polled_before),
 	};

@@ -99,10 +99,10 @@ on_recycle(struct proc *p, const struct ctl_msg *msg)
 {
 	uint32_t why = MIN_OF(msg->body.why.reason, CTL_NREASONS - 1);
 
-	if ((p->state != PROC_READY && p->state != PROC_SUSPECT) ||
-	    !master_is_serving(p->master))
+	if (p->state == PROC_DRAINING || !master_is_serving(p->master))
 		return; /* DRAIN is under way */
-	if (p == p->place->incumbent && place_recycle(p->place, CTL_RECYCLED))
+	if (p == p->place->incumbent && p->state == PROC_READY &&
+	    place_recycle(p->place, CTL_RECYCLED))
 		log_info("child %d (pid %ld): asks to be replaced: %s",
 		    p->place->number, (long)p->pid, ctl_reason_names[why]);
 	/* However long its successor takes: it is to go on until DRAIN. */
@@ -149,7 +149,8 @@ static const struct {
 } verbs[CTL_NTYPES] = {
 	[CTL_PREPARED] = { BIT(PROC_STARTING) | BIT(PROC_DRAINING),
 	    on_prepared },
-	[CTL_READY] = { BIT(PROC_PREPARED) | BIT(PROC_DRAINING), on_ready },
+	/* Also from one that drained because no answer came in time. */
+	[CTL_READY] = { BIT(PROC_PREPARED) | SERVING, on_ready },
 	[CTL_DRAINED] = { SERVING, on_drained },
 	[CTL_LOGS_OK] = { LIVE, on_logs_ok },
 	[CTL_SICK] = { SERVING, on_sick },

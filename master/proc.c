@@ -163,6 +163,8 @@ proc_on_ready(struct proc *p)
 
 	if (p->state == PROC_DRAINING && !p->is_resuming)
 		return; /* crossed our DRAIN */
+	if (p->state == PROC_READY || p->state == PROC_SUSPECT)
+		return; /* it drained for a moment, unasked */
 	p->is_resuming = false;
 	if (p->ready_ns == 0)
 		p->ready_ns = mono_ns();

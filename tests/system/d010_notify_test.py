@@ -65,16 +65,17 @@ def test_the_end_is_said_when_it_begins(tine, manager):
     t.wait()
 
 
-def write(folder, port, handler="echo", more=""):
+def write(folder, *ports, handler="echo"):
     path = f"{folder}/tine.yaml"
+    listens = ", ".join(f'"tcp://127.0.0.1:{port}"' for port in ports)
     with open(path, "w", encoding="ascii") as f:
         f.write(f"""
 processes: 2
 timing: {{ prove: 0, commit: 0 }}
 servers:
 - handler: {handler}
-  listen: [ "tcp://127.0.0.1:{port}" ]
-{more}""")
+  listen: [ {listens} ]
+""")
     return path
 
 
@@ -99,7 +100,7 @@ def test_a_reload_that_fails_ends_with_ready_too(tine, manager, folder, stage):
     t = tine("-c", write(folder, port), env=m.env(), folder=folder)
     m.wait("READY", "1")
     first = m.count()
-    write(folder, port, stage.handler("crash_start"))
+    write(folder, port, handler=stage.handler("crash_start"))
     assert t.tinectl("reload").returncode != 0
     m.wait("RELOADING", "1", first=first)
     m.wait("READY", "1", first=first)
@@ -154,12 +155,24 @@ def test_nothing_is_stored_after_a_stop(tine, manager):
     assert net.is_refused(address)
 
 
-def test_a_slot_that_is_retired_is_forgotten(tine, manager):
+def test_the_slot_of_a_new_place_is_stored_too(tine, manager):
     m = manager()
     t = tine(*LISTEN, "-n", "2", "echo", env=m.env())
     url = f"tcp://127.0.0.1:{t.port()}"
     assert t.tinectl("scale", 3).returncode == 0
     m.wait_names([f"{url}#{i}" for i in range(3)])
+
+
+def test_a_listener_that_a_reload_removes_is_forgotten(tine, manager, folder):
+    m = manager()
+    one, two = net.free_port(), net.free_port()
+    t = tine("-c", write(folder, one, two), env=m.env(), folder=folder)
+    m.wait_names([f"tcp://127.0.0.1:{p}#{i}" for p in (one, two)
+                  for i in (0, 1)])
+    write(folder, two)
+    assert t.tinectl("reload").returncode == 0
+    m.wait_names([f"tcp://127.0.0.1:{two}#{i}" for i in (0, 1)])
+    assert net.is_refused(("127.0.0.1", one))
 
 
 def test_a_service_manager_that_does_not_read_holds_nobody_up(tine, manager):

@@ -142,6 +142,7 @@ UNIT_WRAP_test_rlimit := getrlimit setrlimit
 UNIT_WRAP_test_audit := listen fcntl
 UNIT_WRAP_test_steer := setsockopt reallocarray
 UNIT_WRAP_test_binary := execveat
+UNIT_WRAP_test_trial := fork
 UNIT_WRAP_test_tlv := realloc malloc memfd_create pwrite
 UNIT_WRAP_test_notify := $(WRAP_MEMORY) sendmsg
 UNIT_WRAP_test_inherit := $(WRAP_MEMORY) notify_unstore_name

@@ -440,6 +440,10 @@ struct proc *spawn_child(struct place *, struct err *);
  * in err. */
 pid_t spawn_checker(struct master *, const struct conf *said, int result,
     struct err *);
+/* Fork a process that becomes another program, or ends: become_it(arg) is
+ * called there with all signals blocked and must not return. Returns its pid,
+ * or -1 with the reason. Called between turns of the loop only. */
+pid_t spawn_stranger(void (*become_it)(void *), void *arg, struct err *);
 /* "exit code 3", "signal 9 (Killed)"; returns dst. */
 char *spawn_words(int wait_status, char *dst, size_t size);
 

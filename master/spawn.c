@@ -199,3 +199,15 @@ spawn_checker(struct master *m, const struct conf *said, int result,
 	}
 	return pid;
 }
+
+pid_t
+spawn_stranger(void (*become_it)(void *), void *arg, struct err *err)
+{
+	pid_t pid = fork_blocked();
+
+	if (pid == -1)
+		err_sys(err, "fork to try a new binary");
+	else if (pid == 0)
+		become_it(arg);
+	return pid;
+}

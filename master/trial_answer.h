@@ -5,10 +5,10 @@
  *
  * It is called as `PROGRAM --upgrade-check=3 ARGUMENT...`, where the arguments
  * are those of the running one. Descriptor 3 is the state, a sealed record;
- * descriptor 4 is for the answer, a record in a file of fixed size; both numbers
- * follow from the one in the option. 0 is /dev/null; what it says on 1 and 2 is
- * shown to the operator when it gave no answer. It has no other descriptor and
- * dies with the master.
+ * descriptor 4 is for the answer, a record in a file of fixed size; both
+ * numbers follow from the one in the option. 0 is /dev/null; what it says on 1
+ * and 2 is shown to the operator when it gave no answer. It has no other
+ * descriptor and dies with the master.
  */
 #ifndef TINE_MASTER_TRIAL_ANSWER_H
 #define TINE_MASTER_TRIAL_ANSWER_H

@@ -169,7 +169,7 @@ enum ctl_got {
 	CTL_GOT_NOTHING, /* EAGAIN */
 	CTL_GOT_EOF,     /* the peer is dead */
 	CTL_GOT_BAD,     /* not a message of this protocol */
-	CTL_GOT_UNKNOWN, /* of a type that only the peer's build knows: ignore */
+	CTL_GOT_UNKNOWN, /* of a type that only the peer knows: ignore */
 };
 
 /*

@@ -198,7 +198,7 @@ a_name_that_is_a_lie_is_what_the_kernel_says(void **state)
 }
 
 static void
-a_file_that_is_gone_is_called_by_its_name_without_the_remark(void **state)
+a_file_that_is_gone_is_called_by_its_name_alone(void **state)
 {
 	(void)state;
 	is_called("/", "prog", "removed", prog);
@@ -468,8 +468,7 @@ main(int argc, char **argv)
 		on_stage(a_link_is_kept_so_that_it_can_be_turned),
 		on_stage(a_bare_name_is_what_the_kernel_says),
 		on_stage(a_name_that_is_a_lie_is_what_the_kernel_says),
-		on_stage(
-		    a_file_that_is_gone_is_called_by_its_name_without_the_remark),
+		on_stage(a_file_that_is_gone_is_called_by_its_name_alone),
 		on_stage(a_name_that_really_ends_with_the_remark_is_kept),
 		on_stage(a_good_program_is_opened),
 		on_stage(what_cannot_be_a_program_is_refused_with_the_reason),

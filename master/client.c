@@ -256,6 +256,115 @@ client_new(struct control *c, struct master *m, int fd,
 	return cl;
 }
 
+/* ---- from image to image ---- */
+
+/* A client, and what of it is no member. */
+struct saved {
+	struct client cl;
+	char verb[32];        /* "": its line is not complete */
+	uint64_t patience_ns; /* when it is over */
+};
+
+/* clang-format off */
+#define T struct saved
+static const struct field client_fields[] = {
+	FIELD_OF(1, FIELD_FD, T, cl.fd, 0, 0),
+	FIELD_OF(2, FIELD_INT, T, cl.state, 0, CLIENT_NSTATES - 1),
+	FIELD_OF(3, FIELD_BYTES, T, cl.line, 0, 0),
+	FIELD_OF(4, FIELD_INT, T, cl.line_len, 0, WIRE_LINE_MAX),
+	FIELD_OF(5, FIELD_INT, T, cl.command.uid, 0, UINT32_MAX),
+	FIELD_OF(6, FIELD_INT, T, cl.command.pid, 0, INT32_MAX),
+	FIELD_OF(7, FIELD_INT, T, cl.command.place, 0, INT32_MAX),
+	FIELD_OF(8, FIELD_INT, T, cl.command.victim, 0, INT32_MAX),
+	FIELD_OF(9, FIELD_INT, T, cl.command.victim_born_ns, 0, INT64_MAX),
+	FIELD_OF(10, FIELD_INT, T, cl.command.strikes, 0, UINT32_MAX),
+	FIELD_OF(11, FIELD_INT, T, cl.command.log_change, 0, UINT32_MAX),
+	FIELD_OF(12, FIELD_INT, T, cl.command.ticket, 0, UINT32_MAX),
+	FIELD_OF(13, FIELD_REAL, T, cl.command.patience, 0, 0),
+	FIELD_OF(14, FIELD_TEXT, T, verb, 0, 0),
+	FIELD_OF(15, FIELD_INT, T, patience_ns, 0, INT64_MAX),
+};
+#undef T
+/* clang-format on */
+enum {
+	TAG_ANSWER = 100, /* what it has not taken yet */
+};
+
+void
+client_save(const struct client *cl, struct tlv_writer *w,
+    struct field_fds *fds)
+{
+	struct saved s = { .cl = *cl };
+	double left;
+
+	/* Remaining time is asked of the copy, which is not linked. */
+	left = ev_timer_remaining(cl->command.master->loop, &s.cl.patience_w);
+	s.patience_ns =
+	    mono_ns() + (uint64_t)(MAX_OF(left, 0) * (double)NSEC_PER_SEC);
+	(void)snprintf(s.verb, sizeof(s.verb), "%s",
+	    command_verb_name(&cl->command));
+	field_write(w, client_fields, nitems(client_fields), &s, fds);
+	if (cl->answer != NULL)
+		tlv_put(w, TAG_ANSWER, cl->answer + cl->answer_sent,
+		    cl->answer_len - cl->answer_sent);
+}
+
+static int
+take_answer(struct client *cl, const struct tlv *nest, struct err *err)
+{
+	struct tlv entry;
+
+	if (!tlv_find(nest, TAG_ANSWER, &entry))
+		return 0;
+	cl->answer = malloc(entry.len + 1);
+	if (cl->answer == NULL)
+		return err_sys(err, "memory for an answer");
+	(void)memcpy(cl->answer, entry.bytes, entry.len);
+	cl->answer_len = entry.len;
+	return 0;
+}
+
+struct client *
+client_load(struct control *c, struct master *m, const struct tlv *nest,
+    struct err *err)
+{
+	struct client *cl = calloc(1, sizeof(*cl));
+	struct saved s = { .cl = { .fd = -1 } };
+	uint64_t now = mono_ns();
+
+	if (cl == NULL) {
+		err_sys(err, "memory for a client");
+		return NULL;
+	}
+	if (field_read(nest, client_fields, nitems(client_fields), &s, false,
+		err) == -1 ||
+	    s.cl.fd == -1 || take_answer(cl, nest, err) == -1)
+		goto bad;
+	cl->fd = s.cl.fd;
+	cl->state = s.cl.state;
+	cl->control = c;
+	(void)memcpy(cl->line, s.cl.line, sizeof(cl->line));
+	cl->line_len = MIN_OF(s.cl.line_len, sizeof(cl->line) - 1);
+	cl->command = s.cl.command;
+	cl->command.master = m;
+	if (cl->state == CLIENT_WAITING &&
+	    command_resume(&cl->command, s.verb, err) == -1)
+		goto bad;
+	ev_init(&cl->io_w, on_client_io);
+	ev_init(&cl->patience_w, on_client_patience);
+	cl->io_w.data = cl->patience_w.data = cl;
+	client_watch(cl,
+	    s.patience_ns > now
+		? (double)(s.patience_ns - now) / (double)NSEC_PER_SEC
+		: 0);
+	return cl;
+bad:
+	closefd(&s.cl.fd);
+	free(cl->answer);
+	free(cl);
+	return NULL;
+}
+
 void
 client_on_change(struct client *cl)
 {

@@ -14,6 +14,7 @@
 #include "shared/wire.h"
 
 #include "master/command.h"
+#include "master/field.h"
 
 struct control;
 struct master;
@@ -56,6 +57,12 @@ void client_on_change(struct client *);
 void client_end(struct client *);
 /* Others wait for its seat: close it if its line is overdue. */
 void client_hurry(struct client *);
+/* Write it for the next image of an upgrade, and take it up there. NULL with the
+ * reason. */
+void client_save(const struct client *, struct tlv_writer *,
+    struct field_fds *);
+struct client *client_load(struct control *, struct master *,
+    const struct tlv *nest, struct err *);
 /* In a forked child: only stop the watchers. */
 void client_abandon(struct client *);
 

@@ -439,7 +439,9 @@ cmdline_parse(int argc, char **argv, struct conf *conf,
 	int rc = -1;
 
 	*action = CMDLINE_RUN;
-	conf->folder = getcwd(NULL, 0);
+	/* After an upgrade it is the one of the first start. */
+	if (conf->folder == NULL)
+		conf->folder = getcwd(NULL, 0);
 	if (w.listens == NULL || w.options == NULL)
 		err_sys(err, "list of arguments");
 	else if (conf->folder == NULL) {

@@ -462,6 +462,29 @@ give_up_operation(struct command *c)
 	(void)command_fail(c, "not over after %g s; it goes on", c->patience);
 }
 
+const char *
+command_verb_name(const struct command *c)
+{
+	return c->verb != NULL ? c->verb->name : "";
+}
+
+int
+command_resume(struct command *c, const char *verb, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(commands); i++)
+		if (strcmp(verb, commands[i].name) == 0 &&
+		    commands[i].check != NULL)
+			c->verb = &commands[i];
+	if (c->verb == NULL || c->place >= CONF_PROCESSES_MAX)
+		return err_set(err, EXIT_SYSTEM, "unknown command %.32s", verb);
+	/* A check that was under way ended with its master: again. */
+	if (c->verb->run == run_check && run_check(c, NULL) == COMMAND_FAILED)
+		return err_set(err, EXIT_SYSTEM, "%s", c->reason);
+	return 0;
+}
+
 void
 command_fini(struct command *c)
 {

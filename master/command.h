@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "shared/base.h"
+#include "shared/err.h"
 
 #define COMMAND_REASON_MAX 512
 
@@ -60,6 +61,10 @@ enum command_result command_check(struct command *);
 void command_give_up(struct command *);
 /* Its client is gone: what it began for it ends. */
 void command_fini(struct command *);
+/* The first word of its line, once that is known; else "". */
+const char *command_verb_name(const struct command *);
+/* It waits, and the image before us ran it. -1: it cannot be gone on with. */
+int command_resume(struct command *, const char *verb, struct err *);
 /* Fill the reason; returns COMMAND_FAILED. */
 enum command_result command_fail(struct command *, const char *fmt, ...)
     PRINTF_LIKE(2, 3);

@@ -196,6 +196,16 @@ open_path(struct control *c, const char *path, struct err *err)
 	return bind_path(c, &a, path, err);
 }
 
+static void
+control_watch(struct control *c)
+{
+	ev_io_init(&c->accept_w, on_accept, c->fd, EV_READ);
+	ev_timer_init(&c->retry_w, on_retry, 0, RETRY_S);
+	c->accept_w.data = c;
+	c->retry_w.data = c;
+	update_accept(c);
+}
+
 struct control *
 control_open(struct master *m, const char *path, struct err *err)
 {
@@ -225,11 +235,86 @@ control_open(struct master *m, const char *path, struct err *err)
 		return NULL;
 	}
 	(void)strlcpy(m->control_path, path, sizeof(m->control_path));
-	ev_io_init(&c->accept_w, on_accept, c->fd, EV_READ);
-	ev_timer_init(&c->retry_w, on_retry, 0, RETRY_S);
-	c->accept_w.data = c;
-	c->retry_w.data = c;
-	update_accept(c);
+	control_watch(c);
+	return c;
+}
+
+/* ---- from image to image ---- */
+
+/* clang-format off */
+#define T struct control
+static const struct field control_fields[] = {
+	FIELD_OF(1, FIELD_FD, T, fd, 0, 0),
+	FIELD_OF(2, FIELD_INT, T, dev, 0, INT64_MAX),
+	FIELD_OF(3, FIELD_INT, T, ino, 0, INT64_MAX),
+};
+#undef T
+/* clang-format on */
+enum {
+	TAG_CLIENT = 100, /* nest: client.c's */
+	TAG_PATH = 101,
+};
+
+void
+control_save(const struct control *c, struct tlv_writer *w,
+    struct field_fds *fds)
+{
+	const struct client *cl;
+
+	field_write(w, control_fields, nitems(control_fields), c, fds);
+	tlv_put_text(w, TAG_PATH, c->master->control_path);
+	TAILQ_FOREACH(cl, &c->clients, entry) {
+		tlv_nest(w, TAG_CLIENT);
+		client_save(cl, w, fds);
+		tlv_unnest(w);
+	}
+}
+
+/* A client that cannot be taken up is only one client. */
+static void
+load_client(struct control *c, const struct tlv *nest)
+{
+	struct client *cl;
+	struct err err;
+
+	cl = client_load(c, c->master, nest, &err);
+	if (cl == NULL) {
+		log_warn("control: a client was lost: %s", err.text);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&c->clients, cl, entry);
+	c->nclients++;
+}
+
+struct control *
+control_load(struct master *m, const struct tlv *nest, struct err *err)
+{
+	struct control *c = calloc(1, sizeof(*c));
+	const char *path = tlv_text(nest, TAG_PATH);
+	struct tlv entry = { .bytes = NULL };
+
+	if (c == NULL) {
+		err_sys(err, "memory for the control socket");
+		return NULL;
+	}
+	c->fd = -1;
+	if (path == NULL ||
+	    field_read(nest, control_fields, nitems(control_fields), c, false,
+		err) == -1 ||
+	    c->fd == -1) {
+		err_set(err, EXIT_SYSTEM, "the control socket is missing");
+		free(c);
+		return NULL;
+	}
+	c->master = m;
+	c->loop = m->loop;
+	c->refusals.burst = REFUSALS_LOGGED;
+	TAILQ_INIT(&c->clients);
+	(void)strlcpy(m->control_path, path, sizeof(m->control_path));
+	while (tlv_next(nest, &entry))
+		if (entry.tag == TAG_CLIENT)
+			load_client(c, &entry);
+	control_watch(c);
 	return c;
 }
 

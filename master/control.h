@@ -6,6 +6,7 @@
 #ifndef TINE_MASTER_CONTROL_H
 #define TINE_MASTER_CONTROL_H
 
+#include "master/field.h"
 #include "shared/err.h"
 
 #define CONTROL_CLIENTS_MAX 16 /* at once; further ones wait in the queue */
@@ -26,6 +27,12 @@ struct master;
 struct control *control_open(struct master *, const char *path, struct err *);
 /* Answer who still waits, close, unlink the path if it is still ours. */
 void control_close(struct control **);
+/* Write what the next image of an upgrade needs into the open nest, and take
+ * it up there again; NULL with the reason. */
+void control_save(const struct control *, struct tlv_writer *,
+    struct field_fds *);
+struct control *control_load(struct master *, const struct tlv *nest,
+    struct err *);
 /* In a forked child: only stop the watchers, see master_abandon(). */
 void control_abandon(struct control *);
 /* Some child became READY, died or was replaced: commands may be done. */

@@ -5,7 +5,9 @@
  */
 #include "master/generation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "master/cpus.h"
 #include "master/master.h"
@@ -41,6 +43,35 @@ generation_new(struct master *m, struct conf *conf)
 		g->conf.processes = g->conf.processes_max =
 		    cpus_count(CPUS_CGROUP_ROOT);
 	TAILQ_INSERT_TAIL(&m->generations, g, entry);
+	return g;
+}
+
+struct generation *
+generation_copy(struct master *m, const struct generation *from)
+{
+	struct generation *g = NULL;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	struct conf conf;
+	struct err err;
+	bool is_good;
+
+	if (out == NULL)
+		return NULL;
+	is_good = conf_print(&from->conf, out) == 0;
+	is_good &= fclose(out) == 0;
+	conf_init(&conf);
+	if (is_good && conf_parse(&conf, text, len, &err) == 0) {
+		conf.is_daemon = from->conf.is_daemon;
+		g = generation_new(m, &conf);
+	} else {
+		conf_free(&conf);
+	}
+	free(text);
+	if (g != NULL)
+		(void)memcpy(g->listeners, from->listeners,
+		    g->nlisteners * sizeof(struct listener *));
 	return g;
 }
 

@@ -32,6 +32,9 @@ TAILQ_HEAD(generation_list, generation);
 /* The next generation, of this configuration, which is taken over; in the
  * master's list, with no listeners yet. NULL: no memory, and conf is freed. */
 struct generation *generation_new(struct master *, struct conf *);
+/* The next generation, of the same configuration and listeners. NULL: no
+ * memory. */
+struct generation *generation_copy(struct master *, const struct generation *);
 /* Free those that nobody needs any more. */
 void generation_sweep(struct master *);
 void generation_free_all(struct master *);

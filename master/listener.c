@@ -23,9 +23,6 @@
 #define EMPTIES_ENOUGH 3
 #define LEAVE_NS (1 * NSEC_PER_SEC)
 
-/* Numbers are never used twice. */
-static uint32_t last_slot_id;
-
 /* Does an address we hold already cover this one? */
 static bool
 overlaps_ours(struct master *m, const struct listener *l)
@@ -129,7 +126,7 @@ open_first(struct master *m, struct listener *l, struct err *err)
 /* Have slots for this many places; those that are new are bound only, and get
  * no connection before they listen: see listener_listen(). */
 static int
-open_slots(struct listener *l, size_t places, struct err *err)
+open_slots(struct master *m, struct listener *l, size_t places, struct err *err)
 {
 	struct slot *slots;
 	size_t i, n = MAX_OF(places, l->nslots);
@@ -144,7 +141,7 @@ open_slots(struct listener *l, size_t places, struct err *err)
 		if (slots[i].fd != -1)
 			continue;
 		slots[i] = (struct slot){
-			.id = ++last_slot_id,
+			.id = m->next_slot_id++,
 			.fd = -1,
 			.place = l->has_slot_per_place ? (int)i : -1,
 		};
@@ -174,11 +171,11 @@ listener_open(struct master *m, struct listener *l, struct err *err)
 {
 	size_t n = l->has_slot_per_place ? (size_t)m->nplaces : 1;
 
-	if (open_slots(l, 1, err) == -1 ||
+	if (open_slots(m, l, 1, err) == -1 ||
 	    url_addr(&l->url, &l->addr, err) == -1 ||
 	    open_first(m, l, err) == -1)
 		return -1;
-	return open_slots(l, n, err);
+	return open_slots(m, l, n, err);
 }
 
 /* ---- the list ---- */
@@ -375,7 +372,8 @@ listener_change(struct listener *l, const struct generation *g,
 /* It goes from one socket for all to one for each place. Its children know the
  * first as theirs; only later ones have the others. */
 static int
-listener_split(struct listener *l, size_t places, struct err *err)
+listener_split(struct master *m, struct listener *l, size_t places,
+    struct err *err)
 {
 	if (socket_share(l->slots[0].fd) == -1)
 		return err_sys(err, "SO_REUSEPORT");
@@ -383,7 +381,7 @@ listener_split(struct listener *l, size_t places, struct err *err)
 		l->split_ns = mono_ns();
 	l->has_slot_per_place = true;
 	l->slots[0].place = 0;
-	return open_slots(l, places, err);
+	return open_slots(m, l, places, err);
 }
 
 int
@@ -399,7 +397,7 @@ listener_widen(struct master *m, int places, struct err *err)
 			!policy_has_slot_per_place(&l->url, m->conf->accept,
 			    places)))
 			continue;
-		if (listener_split(l, (size_t)places, err) == -1) {
+		if (listener_split(m, l, (size_t)places, err) == -1) {
 			listener_narrow(m);
 			return -1;
 		}
@@ -432,7 +430,7 @@ open_one(struct master *m, struct generation *g, struct listener **slot,
 		if (l->has_slot_per_place ||
 		    !policy_has_slot_per_place(url, g->conf.accept, m->nplaces))
 			return 0;
-		return listener_split(l, (size_t)m->nplaces, err);
+		return listener_split(m, l, (size_t)m->nplaces, err);
 	}
 	l = listener_add(m, g, url);
 	if (l == NULL)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "master/cmdline.h"
 #include "master/cpus.h"
@@ -15,6 +16,8 @@
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/pidfile.h"
+#include "master/state.h"
+#include "master/trial_answer.h"
 #include "shared/rlimit.h"
 #include "shared/title.h"
 
@@ -103,8 +106,24 @@ prepare(struct conf *conf, int *log_fd, int *pid_fd, struct err *err)
 	return 0;
 }
 
+/* What an upgrade calls the next image with: setproctitle() writes over the
+ * memory of the original. */
+static char **
+copy_argv(int argc, char *const *argv)
+{
+	char **copy = calloc((size_t)argc + 1, sizeof(char *));
+	int i;
+
+	for (i = 0; copy != NULL && i < argc; i++) {
+		copy[i] = strdup(argv[i]);
+		if (copy[i] == NULL)
+			return NULL;
+	}
+	return copy;
+}
+
 static enum exit_code
-serve(struct conf *conf, const struct conf *said)
+serve(struct conf *conf, const struct conf *said, char *const *argv)
 {
 	enum exit_code code;
 	struct err err;
@@ -116,7 +135,7 @@ serve(struct conf *conf, const struct conf *said)
 			closefd(&log_fd);
 	} else {
 		warn_of_root(conf);
-		code = master_run(conf, said, log_fd, pid_fd);
+		code = master_run(conf, said, argv, log_fd, pid_fd);
 	}
 	return code;
 }
@@ -150,7 +169,8 @@ print_good(const struct conf *said)
 }
 
 static enum exit_code
-run_checked(const struct conf *said, enum cmdline_action action)
+run_checked(const struct conf *said, enum cmdline_action action,
+    char *const *argv)
 {
 	struct conf effective;
 	enum exit_code code = check(said, &effective);
@@ -163,13 +183,13 @@ run_checked(const struct conf *said, enum cmdline_action action)
 		code =
 		    conf_dump(&effective, stdout) == 0 ? EXIT_OK : EXIT_RUNTIME;
 	else
-		code = serve(&effective, said);
+		code = serve(&effective, said, argv);
 	conf_free(&effective);
 	return code;
 }
 
 static enum exit_code
-run_in_background(const struct conf *said)
+run_in_background(const struct conf *said, char *const *argv)
 {
 	enum exit_code code;
 	struct err err;
@@ -182,7 +202,7 @@ run_in_background(const struct conf *said)
 	case DAEMON_BACKGROUND:
 		break;
 	}
-	return run_checked(said, CMDLINE_RUN);
+	return run_checked(said, CMDLINE_RUN, argv);
 }
 
 static enum exit_code
@@ -201,7 +221,7 @@ run_single(struct conf *said)
 }
 
 static enum exit_code
-run(struct conf *conf, enum cmdline_action action)
+run(struct conf *conf, enum cmdline_action action, char *const *argv)
 {
 	switch (action) {
 	case CMDLINE_VERSION:
@@ -218,33 +238,107 @@ run(struct conf *conf, enum cmdline_action action)
 	case CMDLINE_SINGLE:
 		return run_single(conf);
 	case CMDLINE_RUN:
-		return conf->is_daemon ? run_in_background(conf)
-				       : run_checked(conf, action);
+		return conf->is_daemon ? run_in_background(conf, argv)
+				       : run_checked(conf, action, argv);
 	case CMDLINE_TEST:
 	case CMDLINE_DUMP:
-		return run_checked(conf, action);
+		return run_checked(conf, action, argv);
 	}
 	return EXIT_BAD_USAGE;
 }
 
-int
-main(int argc, char **argv, char **envp)
+/* A binary on trial, see trial_answer.h. Its command line is the server's. */
+static enum exit_code
+be_tried(int argc, char **argv, int state)
+{
+	struct tlv_record record;
+	enum cmdline_action action;
+	struct conf said;
+	struct err err;
+	const char *folder;
+	int rc = -1;
+
+	conf_init(&said);
+	if (tlv_open(&record, state, &err) == -1) {
+		(void)trial_answer_write(state + 1, 0, &err);
+		return err.code;
+	}
+	folder = state_folder(&record);
+	said.folder = folder != NULL ? strdup(folder) : NULL;
+	rc = cmdline_parse(argc, argv, &said, &action, &err);
+	if (rc == 0)
+		rc = master_try(&said, argv, &record, &err);
+	(void)trial_answer_write(state + 1, record.checksum,
+	    rc == 0 ? NULL : &err);
+	tlv_close(&record);
+	conf_free(&said);
+	return rc == 0 ? EXIT_OK : err.code;
+}
+
+/* A process that was another image, see upgrade.h. That its command line can be
+ * parsed was tried; what cannot be read of the state is found below. */
+static enum exit_code
+be_next(int argc, char **argv, int state, int way_back)
+{
+	struct tlv_record record;
+	enum cmdline_action action;
+	enum exit_code code;
+	const char *folder;
+	struct conf said;
+	struct err err;
+
+	conf_init(&said);
+	if (tlv_open(&record, state, &err) == 0) {
+		folder = state_folder(&record);
+		said.folder = folder != NULL ? strdup(folder) : NULL;
+		tlv_close(&record);
+	}
+	if (cmdline_parse(argc, argv, &said, &action, &err) == -1)
+		log_warn("the command line: %s", err.text);
+	code = master_resume(&said, argv, state, way_back);
+	conf_free(&said);
+	return code;
+}
+
+static enum exit_code
+be_first(int argc, char **argv)
 {
 	enum cmdline_action action;
 	enum exit_code code;
 	struct conf conf;
 	struct err err;
 
-	title_init(argc, argv, envp);
-	signals_prepare();
-	tidy_descriptors();
-	srand48((long)(mono_ns() ^ (uint64_t)getpid()));
 	conf_init(&conf);
-	if (cmdline_parse(argc, argv, &conf, &action, &err) == -1) {
+	if (cmdline_parse(argc, argv, &conf, &action, &err) == -1)
 		code = complain(&err);
-	} else {
-		code = run(&conf, action);
-	}
+	else
+		code = run(&conf, action, argv);
 	conf_free(&conf);
-	return (int)code;
+	return code;
+}
+
+int
+main(int argc, char **argv, char **envp)
+{
+	char **own = copy_argv(argc, argv);
+	int state, way_back;
+
+	title_init(argc, argv, envp);
+	srand48((long)(mono_ns() ^ (uint64_t)getpid()));
+	if (own == NULL) {
+		(void)fputs("tine: no memory for the arguments\n", stderr);
+		return EXIT_SYSTEM;
+	}
+	if (upgrade_is_resuming(&argc, own, &state, &way_back)) {
+		signals_resume();
+		return (int)be_next(argc, own, state, way_back);
+	}
+	signals_prepare();
+	state = trial_answer_state(argc, own);
+	if (state != -1) {
+		upgrade_drop_option(&argc, own);
+		return (int)be_tried(argc, own, state);
+	}
+	tidy_descriptors();
+	return (int)be_first(argc, own);
 }

@@ -42,7 +42,7 @@ const char *const master_state_names[MASTER_NSTATES] = {
 };
 
 static const unsigned master_next[MASTER_NSTATES] = {
-	[MASTER_INIT] = BIT(MASTER_BIND),
+	[MASTER_INIT] = BIT(MASTER_BIND) | BIT(MASTER_UPGRADING),
 	[MASTER_BIND] = BIT(MASTER_STARTING) | BIT(MASTER_EXIT),
 	[MASTER_STARTING] = BIT(MASTER_RUNNING) | BIT(MASTER_STOPPING),
 	[MASTER_RUNNING] = BIT(MASTER_RELOADING) | BIT(MASTER_SCALING) |
@@ -488,11 +488,10 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* ---- binding ---- */
 
+/* Room for as many children as there can ever be. */
 static int
-open_places(struct master *m, struct err *err)
+open_pools(struct master *m, struct err *err)
 {
-	int i;
-
 	if (board_open(&m->board,
 		(size_t)CONF_PROCESSES_MAX * 2 + BOARD_SPARE_PAGES, err) == -1)
 		return -1;
@@ -500,6 +499,16 @@ open_places(struct master *m, struct err *err)
 	m->places = calloc(CONF_PROCESSES_MAX, sizeof(*m->places));
 	if (m->places == NULL)
 		return err_sys(err, "memory for places");
+	return 0;
+}
+
+static int
+open_places(struct master *m, struct err *err)
+{
+	int i;
+
+	if (open_pools(m, err) == -1)
+		return -1;
 	for (i = 0; i < m->nplaces; i++) {
 		place_init(&m->places[i], m, i);
 		place_open(&m->places[i]);
@@ -602,21 +611,25 @@ master_abandon(struct master *m)
 }
 
 static void
-master_init(struct master *m, int log_fd)
+init_members(struct master *m)
 {
 	*m = (struct master){
-		.log_fd = log_fd,
+		.log_fd = STDERR_FILENO,
+		.pid_fd = -1,
+		.binary = { .fd = -1 },
+		.upgrade = { .file = -1, .state = -1, .way_back = -1 },
 		.started_ns = mono_ns(),
-		.tick_ns = mono_ns(),
 		.fork_log = { .burst = 1 },
 		.gossip_log = { .burst = 20 },
 	};
 	TAILQ_INIT(&m->generations);
 	TAILQ_INIT(&m->procs);
 	TAILQ_INIT(&m->checkruns);
-	m->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
-	if (m->loop == NULL)
-		return;
+}
+
+static void
+init_watchers(struct master *m)
+{
 	ev_timer_init(&m->bind_w, on_bind, 0, 0);
 	ev_timer_init(&m->force_w, on_force, 0, 0);
 	ev_timer_init(&m->hush_w, on_hush, HUSH_S, 0);
@@ -625,6 +638,7 @@ master_init(struct master *m, int log_fd)
 	m->delay_w.data = m;
 	m->bind_w.data = m->force_w.data = m;
 	m->hush_w.data = m->tick_w.data = m;
+	m->tick_ns = mono_ns();
 	logs_init(m);
 	signals_watch(m);
 }
@@ -638,6 +652,7 @@ master_fini(struct master *m)
 	pidfile_close(&m->pid_fd, m->conf->pid_file);
 	generation_free_all(m);
 	op_fini(m);
+	binary_fini(&m->binary);
 	board_close(&m->board);
 	free(m->places);
 	m->places = NULL;
@@ -647,31 +662,24 @@ master_fini(struct master *m)
 	m->loop = NULL;
 }
 
-enum exit_code
-master_run(struct conf *conf, const struct conf *said, int log_fd, int pid_fd)
+static int
+master_init(struct master *m, const struct conf *said, char *const *argv,
+    struct err *err)
 {
-	struct master *m = &the_master;
-	struct err err;
-
-	master_init(m, log_fd);
+	init_members(m);
 	m->said = said;
-	m->pid_fd = pid_fd;
-	if (m->loop == NULL) {
-		err_set(&err, EXIT_SYSTEM, "no event loop: epoll is missing");
-		print_err(&err);
-		return err.code;
-	}
-	m->generation = generation_new(m, conf);
-	if (m->generation == NULL) {
-		err_set(&err, EXIT_SYSTEM, "no memory");
-		print_err(&err);
-		return err.code;
-	}
-	m->conf = &m->generation->conf;
-	m->nplaces = m->nplaces_used = m->conf->processes;
-	m->min_accepting = m->nplaces;
-	master_set_state(m, MASTER_BIND);
-	ev_timer_start(m->loop, &m->bind_w);
+	m->argv = argv;
+	m->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	if (m->loop == NULL)
+		return err_set(err, EXIT_SYSTEM,
+		    "no event loop: epoll is missing");
+	init_watchers(m);
+	return 0;
+}
+
+static enum exit_code
+loop(struct master *m)
+{
 	for (;;) {
 		settle(m);
 		if (m->state == MASTER_EXIT)
@@ -683,4 +691,68 @@ master_run(struct conf *conf, const struct conf *said, int log_fd, int pid_fd)
 	log_end(m);
 	master_fini(m);
 	return m->exit_code;
+}
+
+enum exit_code
+master_run(struct conf *conf, const struct conf *said, char *const *argv,
+    int log_fd, int pid_fd)
+{
+	struct master *m = &the_master;
+	struct err err;
+
+	if (master_init(m, said, argv, &err) == -1) {
+		print_err(&err);
+		return err.code;
+	}
+	m->log_fd = log_fd;
+	m->pid_fd = pid_fd;
+	if (binary_init(&m->binary, argv[0], &err) == -1)
+		log_warn("no upgrade will be possible: %s", err.text);
+	m->generation = generation_new(m, conf);
+	if (m->generation == NULL) {
+		err_set(&err, EXIT_SYSTEM, "no memory");
+		print_err(&err);
+		return err.code;
+	}
+	m->conf = &m->generation->conf;
+	m->nplaces = m->nplaces_used = m->conf->processes;
+	m->min_accepting = m->nplaces;
+	master_set_state(m, MASTER_BIND);
+	ev_timer_start(m->loop, &m->bind_w);
+	return loop(m);
+}
+
+enum exit_code
+master_resume(const struct conf *said, char *const *argv, int state,
+    int way_back)
+{
+	struct master *m = &the_master;
+	struct err err;
+
+	/* Without a loop there is not even a way back. */
+	if (master_init(m, said, argv, &err) == -1 ||
+	    open_pools(m, &err) == -1) {
+		print_err(&err);
+		return err.code;
+	}
+	if (binary_init(&m->binary, argv[0], &err) == -1)
+		m->binary.fd = -1;
+	if (upgrade_resume(m, state, way_back, &err) == -1) {
+		print_err(&err);
+		return err.code;
+	}
+	ev_timer_start(m->loop, &m->tick_w);
+	master_on_change(m);
+	return loop(m);
+}
+
+int
+master_try(const struct conf *said, char *const *argv,
+    const struct tlv_record *record, struct err *err)
+{
+	struct master *m = &the_master;
+
+	if (master_init(m, said, argv, err) == -1)
+		return -1;
+	return upgrade_try(m, record, err);
 }

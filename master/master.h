@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "master/binary.h"
 #include "master/checkrun.h"
 #include "master/generation.h"
 #include "master/operation.h"
@@ -22,6 +23,7 @@
 #include "master/roll.h"
 #include "master/scale.h"
 #include "master/steer.h"
+#include "master/upgrade.h"
 #include "shared/addr.h"
 #include "shared/board.h"
 #include "shared/conf.h"
@@ -104,8 +106,9 @@ struct proc {
 	struct generation *generation;
 	int page; /* of the board */
 	int ctl;  /* control channel; -1 once it ended */
-	const struct ctl_dialect *dialect; /* what its build speaks there */
-	uint32_t seq;                      /* of the next message to it */
+	const struct ctl_dialect *dialect;   /* what its build speaks there */
+	struct ctl_dialect *foreign_dialect; /* the same, if allocated */
+	uint32_t seq;                        /* of the next message to it */
 	unsigned owed;       /* BIT(type) of messages it could not be sent */
 	uint64_t blocked_ns; /* since when; 0: it can be told */
 	enum ctl_reason drain_reason;
@@ -178,6 +181,8 @@ struct master {
 	struct ev_loop *loop;
 	const struct conf *conf; /* of the generation that serves */
 	const struct conf *said; /* what conf was made of, for checks to come */
+	char *const *argv;       /* what we were called with */
+	struct binary binary;    /* what we run, and what an upgrade runs */
 	struct checkrun_list checkruns;
 	enum master_state state;
 	enum exit_code exit_code;
@@ -187,11 +192,13 @@ struct master {
 	uint64_t started_ns;
 	struct listener **listeners;
 	size_t nlisteners;
-	struct place *places; /* CONF_PROCESSES_MAX, so that none ever moves */
-	int nplaces;          /* children that are wanted */
-	int nplaces_used;     /* more while places are being left */
+	uint32_t next_slot_id; /* never used twice */
+	struct place *places;  /* CONF_PROCESSES_MAX, so that none ever moves */
+	int nplaces;           /* children that are wanted */
+	int nplaces_used;      /* more while places are being left */
 	struct operations ops;
 	struct reload reload;
+	struct upgrade upgrade;
 	struct roll roll;
 	struct scale scale;
 	struct proc_list procs; /* all that are not reaped */
@@ -240,8 +247,14 @@ struct master {
 /* Serve conf, which is taken over, until told to stop; returns the exit code.
  * said is what the command line says. log_fd is logs_start()'s and is closed in
  * the end, pid_fd is pidfile_open()'s or -1, and is closed likewise. */
-enum exit_code master_run(struct conf *, const struct conf *said, int log_fd,
-    int pid_fd);
+enum exit_code master_run(struct conf *, const struct conf *said,
+    char *const *argv, int log_fd, int pid_fd);
+/* Go on as the master that another image of this process was, see upgrade.h. */
+enum exit_code master_resume(const struct conf *said, char *const *argv,
+    int state, int way_back);
+/* Could this binary go on with the state? -1 with the reason why not. */
+int master_try(const struct conf *said, char *const *argv,
+    const struct tlv_record *, struct err *);
 void master_set_state(struct master *, enum master_state);
 /* From the first fork to the word to stop. */
 bool master_is_serving(const struct master *);
@@ -270,6 +283,9 @@ int master_accepting(const struct master *);
  * before there are handlers. */
 void signals_prepare(void);
 void signals_watch(struct master *);
+/* In a process that was another image: signals stay held back until
+ * signals_watch(). */
+void signals_resume(void);
 /* Stop every watcher that signals_watch() started. */
 void signals_unwatch(struct master *);
 /* The same at the end of the master: nothing acts on it any more. */
@@ -369,6 +385,10 @@ void slot_forget(struct master *, const struct proc *);
 void place_init(struct place *, struct master *, int number);
 /* It is wanted: fork for it. */
 void place_open(struct place *);
+/* As the image before us left it, its children excepted; retry: seconds to the
+ * next fork, or -1. */
+void place_resume(struct place *, const struct place *as, struct generation *,
+    double retry);
 /* It is not wanted any more: its child drains. */
 void place_leave(struct place *);
 /* Fork now if a place is due; called between turns of the loop only. */
@@ -406,6 +426,10 @@ void proc_resume(struct proc *);
 /* It had said that it leaves, and left in order. */
 bool proc_has_left(const struct proc *);
 void proc_set_state(struct proc *, enum proc_state);
+/* Go on with a child of the image before us: a copy of p, which has its
+ * descriptors, with so many seconds left to its deadline, or -1 for none. */
+struct proc *proc_adopt(const struct proc *p, const struct ctl_dialect *,
+    double deadline);
 /* Signal it; harmless when it is already gone. */
 void proc_signal(struct proc *, int sig);
 void proc_drain(struct proc *, enum ctl_reason);
@@ -453,6 +477,8 @@ char *spawn_words(int wait_status, char *dst, size_t size);
  * without a descriptor then goes out when it reads again. */
 bool mctl_send(struct proc *, enum ctl_type, const void *payload, size_t len,
     int fd);
+/* As the image before us left it. */
+void mctl_resume(struct proc *);
 /* Each second: try again, and kill a child that has not read for
  * hang-timeout. */
 void mctl_tick(struct proc *);

@@ -278,6 +278,16 @@ mctl_start(struct proc *p)
 	ev_io_start(p->master->loop, &p->ctl_w);
 }
 
+void
+mctl_resume(struct proc *p)
+{
+	if (p->ctl == -1)
+		return;
+	mctl_start(p);
+	if (p->blocked_ns != 0)
+		watch(p, EV_READ | EV_WRITE);
+}
+
 /* A dead child's last messages: only its words count now. */
 static void
 read_last_words(struct proc *p)

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "master/master.h"
 
@@ -56,6 +57,23 @@ place_open(struct place *pl)
 	pl->generation = pl->master->generation;
 	pl->strikes = 0;
 	fork_now(pl, false);
+}
+
+void
+place_resume(struct place *pl, const struct place *as, struct generation *g,
+    double retry)
+{
+	pl->wants_token = as->wants_token;
+	pl->wants_successor = as->wants_successor;
+	pl->holds = as->holds;
+	pl->reason = as->reason;
+	pl->strikes = as->strikes;
+	pl->restarts = as->restarts;
+	(void)memcpy(pl->last_strike, as->last_strike, sizeof(pl->last_strike));
+	pl->generation = g != NULL ? g : pl->master->generation;
+	if (retry >= 0)
+		retry_in(pl, retry);
+	pl->is_due = as->is_due;
 }
 
 void

@@ -79,6 +79,33 @@ proc_new(struct place *place, pid_t pid, int pidfd, int ctl, int page)
 	return p;
 }
 
+struct proc *
+proc_adopt(const struct proc *as, const struct ctl_dialect *dialect,
+    double deadline)
+{
+	struct master *m = as->master;
+	struct proc *p = calloc(1, sizeof(*p));
+	struct ctl_dialect *copy = malloc(sizeof(*copy));
+
+	if (p == NULL || copy == NULL) {
+		free(p);
+		free(copy);
+		return NULL;
+	}
+	*p = *as;
+	*copy = *dialect;
+	p->dialect = p->foreign_dialect = copy;
+	p->generation->children++;
+	m->count[p->state]++;
+	TAILQ_INSERT_TAIL(&m->procs, p, entry);
+	ev_init(&p->deadline_w, on_deadline);
+	p->deadline_w.data = p;
+	if (deadline >= 0)
+		set_deadline(p, deadline);
+	mctl_resume(p);
+	return p;
+}
+
 static void
 proc_free(struct proc *p)
 {
@@ -89,6 +116,7 @@ proc_free(struct proc *p)
 	p->generation->children--;
 	TAILQ_REMOVE(&m->procs, p, entry);
 	closefd(&p->pidfd);
+	free(p->foreign_dialect);
 	free(p);
 }
 

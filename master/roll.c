@@ -301,6 +301,8 @@ roll_undo(struct master *m, const struct err *why)
 	struct roll *r = &m->roll;
 	int i;
 
+	if (upgrade_goes_back(m, why))
+		return;
 	r->why = *why;
 	log_error("generation %u: %s; going back to generation %u",
 	    r->to->number, why->text, r->from->number);

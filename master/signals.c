@@ -98,17 +98,23 @@ on_reaped(struct ev_loop *loop, ev_child *w, int revents)
 }
 
 void
+signals_resume(void)
+{
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGWINCH, SIG_IGN);
+	/* A file that reached its limit is a failed write, not the end. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+}
+
+void
 signals_prepare(void)
 {
 	sigset_t held;
 	size_t i;
 
 	/* What our parent ignored or blocked is not our wish. */
-	(void)signal(SIGCHLD, SIG_DFL);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGWINCH, SIG_IGN);
-	/* A file that reached its limit is a failed write, not the end. */
-	(void)signal(SIGXFSZ, SIG_IGN);
+	signals_resume();
 	/* Until there are handlers, a reload must not kill; a stop may. */
 	(void)sigemptyset(&held);
 	for (i = 0; i < nitems(signal_table); i++)

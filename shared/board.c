@@ -196,6 +196,12 @@ board_give(struct board *b, int page)
 	slot_close(slot_of(b, page));
 }
 
+struct board_layout
+board_layout_of(const struct board *b, int page)
+{
+	return slot_of(b, page)->layout;
+}
+
 int
 board_fd(const struct board *b, int page)
 {

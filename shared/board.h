@@ -104,6 +104,7 @@ struct board_layout board_own_layout(void);
 
 int board_open(struct board *, size_t npages, struct err *);
 void board_close(struct board *);
+struct board_layout board_layout_of(const struct board *, int page);
 /* The descriptor a child needs for board_inherit(). */
 int board_fd(const struct board *, int page);
 /* A zeroed page for a child about to be forked: its number, or -1 with errno

@@ -57,6 +57,12 @@ log_use(int fd, enum log_sink sink)
 	return old;
 }
 
+enum log_sink
+log_get_sink(void)
+{
+	return logger.out.sink;
+}
+
 void
 log_set_level(enum log_level level)
 {

@@ -49,6 +49,7 @@ void log_start(int fd, enum log_sink, enum log_level);
 /* The same with the level as it is; returns the descriptor used before, which
  * the caller may close. */
 int log_use(int fd, enum log_sink);
+enum log_sink log_get_sink(void);
 void log_set_level(enum log_level);
 enum log_level log_get_level(void);
 void log_set_format(enum log_format);

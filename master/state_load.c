@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * state_load.c: the state from a record. Runs in the master when it has become
+ * another image, and in the trial of one. Each part is read into a struct of
+ * its own first, so that nothing is half taken over when it is refused.
+ */
+#include <sys/socket.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "master/control.h"
+#include "master/state.h"
+#include "master/state_table.h"
+
+struct loader {
+	struct master *master;
+	bool is_trial;
+	struct err *err;
+};
+
+static int
+get_fields(struct loader *ld, const struct tlv *nest,
+    const struct state_fields *table, void *base)
+{
+	return field_read(nest, table->fields, table->n, base, ld->is_trial,
+	    ld->err);
+}
+
+static int
+refuse(struct loader *ld, const char *what)
+{
+	return err_set(ld->err, EXIT_SYSTEM, "the state has %s", what);
+}
+
+/* Of an entry that is one of many. */
+static bool
+is_int(const struct tlv *entry, int64_t *value)
+{
+	if (entry->len != sizeof(*value))
+		return false;
+	(void)memcpy(value, entry->bytes, sizeof(*value));
+	return true;
+}
+
+/* Call fn for each nest of this tag. */
+static int
+each(struct loader *ld, const struct tlv *nest, uint16_t tag,
+    int (*fn)(struct loader *, const struct tlv *, void *arg), void *arg)
+{
+	struct tlv entry = { .bytes = NULL };
+
+	while (tlv_next(nest, &entry))
+		if (entry.tag == tag && fn(ld, &entry, arg) == -1)
+			return -1;
+	return 0;
+}
+
+/* Seconds from now to a time that was saved. */
+static double
+seconds_to(uint64_t ns)
+{
+	uint64_t now = mono_ns();
+
+	return ns > now ? (double)(ns - now) / (double)NSEC_PER_SEC : 0;
+}
+
+/* ---- listeners ---- */
+
+static int
+load_slot(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	struct listener *l = arg;
+	struct slot *slots, s = { .fd = -1 };
+
+	if (get_fields(ld, nest, &state_slot_fields, &s) == -1)
+		return -1;
+	slots = reallocarray(l->slots, l->nslots + 1, sizeof(*slots));
+	if (slots == NULL)
+		return err_sys(ld->err, "memory for a socket");
+	l->slots = slots;
+	slots[l->nslots++] = s;
+	return 0;
+}
+
+static int
+load_member(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	struct steer_member member = { .fd = -1 };
+	struct listener *l = arg;
+	size_t i;
+
+	if (get_fields(ld, nest, &state_member_fields, &member) == -1)
+		return -1;
+	for (i = 0; i < l->nslots; i++)
+		if (l->slots[i].id == member.id && l->slots[i].fd != -1) {
+			if (steer_on_listen(&l->steer, member.id,
+				l->slots[i].fd, ld->err) == -1)
+				return -1;
+			if (member.is_excluded)
+				(void)steer_exclude(&l->steer, member.id);
+		}
+	return 0;
+}
+
+static int
+load_address(struct loader *ld, const struct tlv *nest, struct listener *l)
+{
+	const char *url = tlv_text(nest, STATE_URL);
+
+	if (url == NULL || url_parse(&l->url, url, ld->err) == -1 ||
+	    url_addr(&l->url, &l->addr, ld->err) == -1)
+		return refuse(ld, "a listener without a URL");
+	if (ld->is_trial)
+		return 0;
+	/* A dual one may have become v4 only. */
+	l->addr.len = sizeof(l->addr.u);
+	if (l->nslots == 0 || l->slots[0].fd == -1 ||
+	    getsockname(l->slots[0].fd, &l->addr.u.sa, &l->addr.len) == -1)
+		return refuse(ld, "a listener without a socket");
+	return 0;
+}
+
+static int
+load_listener(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	struct master *m = ld->master;
+	struct listener **all, *l = calloc(1, sizeof(*l));
+
+	(void)arg;
+	all = reallocarray(m->listeners, m->nlisteners + 1,
+	    sizeof(struct listener *));
+	if (all != NULL)
+		m->listeners = all;
+	if (all == NULL || l == NULL) {
+		free(l);
+		return err_sys(ld->err, "memory for a listener");
+	}
+	all[m->nlisteners++] = l;
+	if (get_fields(ld, nest, &state_listener_fields, l) == -1 ||
+	    each(ld, nest, STATE_SLOT, load_slot, l) == -1 ||
+	    load_address(ld, nest, l) == -1)
+		return -1;
+	return each(ld, nest, STATE_MEMBER, load_member, l);
+}
+
+/* ---- generations ---- */
+
+static struct generation *
+find_generation(const struct master *m, uint32_t number)
+{
+	struct generation *g;
+
+	TAILQ_FOREACH(g, &m->generations, entry)
+		if (g->number == number)
+			return g;
+	return NULL;
+}
+
+/* A build that does not know what a newer one wrote can still see to the
+ * children of that generation: by what the serving one says. */
+static int
+load_text(struct loader *ld, const struct tlv *nest, uint32_t serving,
+    struct generation *g)
+{
+	const char *text = tlv_text(nest, STATE_TEXT);
+
+	conf_init(&g->conf);
+	if (text == NULL)
+		return refuse(ld, "a generation without a configuration");
+	if (conf_parse(&g->conf, text, strlen(text), ld->err) == 0)
+		return 0;
+	if (g->number == serving)
+		return err_prefix(ld->err,
+		    "the configuration of the running server");
+	conf_free(&g->conf);
+	conf_init(&g->conf);
+	return 0;
+}
+
+static int
+load_generation(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	const struct state_whole *whole = arg;
+	struct generation *g = calloc(1, sizeof(*g));
+	struct tlv entry = { .bytes = NULL };
+	struct master *m = ld->master;
+	int64_t number, index;
+
+	if (g == NULL)
+		return err_sys(ld->err, "memory for a generation");
+	TAILQ_INSERT_TAIL(&m->generations, g, entry);
+	if (tlv_int(nest, STATE_NUMBER, 1, UINT32_MAX, &number) == -1)
+		return refuse(ld, "a generation without a number");
+	g->number = (unsigned)number;
+	if (load_text(ld, nest, whole->generation, g) == -1)
+		return -1;
+	g->conf.is_daemon = whole->is_daemon;
+	while (tlv_next(nest, &entry))
+		g->nlisteners += entry.tag == STATE_INDEX;
+	g->listeners = calloc(g->nlisteners, sizeof(struct listener *));
+	if (g->listeners == NULL && g->nlisteners > 0)
+		return err_sys(ld->err, "memory for a generation");
+	g->nlisteners = 0;
+	entry.bytes = NULL;
+	while (tlv_next(nest, &entry)) {
+		if (entry.tag != STATE_INDEX)
+			continue;
+		if (!is_int(&entry, &index))
+			return refuse(ld, "a listener that is no number");
+		g->listeners[g->nlisteners++] =
+		    index >= 0 && (size_t)index < m->nlisteners
+		    ? m->listeners[index]
+		    : NULL;
+	}
+	return 0;
+}
+
+/* ---- places and children ---- */
+
+static int
+load_place(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	struct state_place sp = { .generation = 0 };
+	struct master *m = ld->master;
+	struct place *pl;
+
+	(void)arg;
+	if (get_fields(ld, nest, &state_place_fields, &sp) == -1)
+		return -1;
+	pl = &m->places[sp.pl.number];
+	place_init(pl, m, sp.pl.number);
+	place_resume(pl, &sp.pl, find_generation(m, sp.generation),
+	    sp.retry_ns == 0 ? -1 : seconds_to(sp.retry_ns));
+	return 0;
+}
+
+static int
+load_proc(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	struct state_proc sp = { .place = -1 };
+	struct master *m = ld->master;
+	struct proc *p;
+
+	(void)arg;
+	sp.dialect = *ctl_own_dialect();
+	sp.layout = board_own_layout();
+	if (get_fields(ld, nest, &state_proc_fields, &sp) == -1)
+		return -1;
+	sp.p.generation = find_generation(m, sp.generation);
+	if (sp.place < 0 || m->places[sp.place].master == NULL ||
+	    sp.p.generation == NULL || sp.p.pid == 0)
+		return refuse(ld, "a child without a place or a generation");
+	if (!ctl_dialect_is_valid(&sp.dialect))
+		return refuse(ld, "a child that speaks nothing");
+	sp.p.master = m;
+	sp.p.place = &m->places[sp.place];
+	sp.p.page = board_adopt(&m->board, sp.page_fd, sp.layout);
+	if (sp.p.page == -1)
+		return err_sys(ld->err, "the board page of child %d", sp.place);
+	p = proc_adopt(&sp.p, &sp.dialect,
+	    sp.deadline_ns == 0 ? -1 : seconds_to(sp.deadline_ns));
+	if (p == NULL)
+		return err_sys(ld->err, "memory for child %d", sp.place);
+	if (sp.role == 1)
+		p->place->incumbent = p;
+	else if (sp.role == 2)
+		p->place->successor = p;
+	return 0;
+}
+
+/* Slots know their adopters, which exist by now. */
+static void
+load_adopters(struct master *m, const struct tlv *nest, struct slot *s)
+{
+	struct tlv entry = { .bytes = NULL };
+	struct proc *p;
+	int64_t pid;
+	size_t n = 0;
+
+	while (n < SLOT_ADOPTERS_MAX && tlv_next(nest, &entry)) {
+		if (entry.tag != STATE_ADOPTER || !is_int(&entry, &pid))
+			continue;
+		TAILQ_FOREACH(p, &m->procs, entry)
+			if (p->pid == pid && n < SLOT_ADOPTERS_MAX)
+				s->adopters[n++] = p;
+	}
+}
+
+static void
+load_all_adopters(struct master *m, const struct tlv *root)
+{
+	struct tlv l = { .bytes = NULL }, s;
+	size_t i = 0, k;
+
+	while (tlv_next(root, &l)) {
+		if (l.tag != STATE_LISTENER)
+			continue;
+		k = 0;
+		s.bytes = NULL;
+		while (tlv_next(&l, &s))
+			if (s.tag == STATE_SLOT)
+				load_adopters(m, &s,
+				    &m->listeners[i]->slots[k++]);
+		i++;
+	}
+}
+
+static int
+load_result(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	struct operations *ops = &ld->master->ops;
+	const char *report = tlv_text(nest, STATE_REPORT);
+	struct op_result r = { .ticket = 0 };
+
+	(void)arg;
+	if (get_fields(ld, nest, &state_result_fields, &r) == -1)
+		return -1;
+	r.report = report != NULL ? strdup(report) : NULL;
+	free(ops->results[ops->nresults % OP_RESULTS_MAX].report);
+	ops->results[ops->nresults++ % OP_RESULTS_MAX] = r;
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static int
+load_whole(struct loader *ld, const struct tlv *root, struct state_whole *whole)
+{
+	struct tlv nest;
+
+	*whole = (struct state_whole){ .generation = 0 };
+	if (!tlv_find(root, STATE_WHOLE, &nest))
+		return refuse(ld, "no beginning");
+	if (get_fields(ld, &nest, &state_whole_fields, whole) == -1)
+		return -1;
+	if (!tlv_find(root, STATE_MASTER, &nest))
+		return refuse(ld, "no master");
+	return get_fields(ld, &nest, &state_master_fields, ld->master);
+}
+
+static int
+take_whole(struct loader *ld, const struct state_whole *whole)
+{
+	struct master *m = ld->master;
+
+	m->generation = find_generation(m, whole->generation);
+	if (m->generation == NULL)
+		return refuse(ld, "no serving generation");
+	m->conf = &m->generation->conf;
+	m->roll.from = find_generation(m, whole->roll_from);
+	m->roll.to = find_generation(m, whole->roll_to);
+	(void)strlcpy(m->binary.path, whole->binary, sizeof(m->binary.path));
+	if (ld->is_trial)
+		return 0;
+	log_start(m->log_fd, (enum log_sink)whole->log_sink,
+	    (enum log_level)whole->log_level);
+	log_set_format(m->conf->log_format);
+	log_set_who("master");
+	return 0;
+}
+
+static int
+load_children(struct loader *ld, const struct tlv *root)
+{
+	struct master *m = ld->master;
+
+	if (each(ld, root, STATE_PLACE, load_place, NULL) == -1 ||
+	    each(ld, root, STATE_PROC, load_proc, NULL) == -1 ||
+	    each(ld, root, STATE_RESULT, load_result, NULL) == -1)
+		return -1;
+	load_all_adopters(m, root);
+	return 0;
+}
+
+static int
+load_control(struct loader *ld, const struct tlv *root)
+{
+	struct master *m = ld->master;
+	struct tlv nest;
+
+	if (!tlv_find(root, STATE_CONTROL, &nest))
+		return 0;
+	m->control = control_load(m, &nest, ld->err);
+	return m->control != NULL ? 0 : -1;
+}
+
+int
+state_load(struct master *m, const struct tlv_record *record, bool is_trial,
+    struct err *err)
+{
+	struct loader ld = { m, is_trial, err };
+	const struct tlv *root = &record->root;
+	struct state_whole whole;
+
+	if (load_whole(&ld, root, &whole) == -1 ||
+	    each(&ld, root, STATE_LISTENER, load_listener, NULL) == -1 ||
+	    each(&ld, root, STATE_GENERATION, load_generation, &whole) == -1 ||
+	    take_whole(&ld, &whole) == -1)
+		return -1;
+	if (is_trial)
+		return 0;
+	if (load_children(&ld, root) == -1)
+		return -1;
+	return load_control(&ld, root);
+}
+
+const char *
+state_folder(const struct tlv_record *record)
+{
+	struct tlv nest;
+
+	if (!tlv_find(&record->root, STATE_WHOLE, &nest))
+		return NULL;
+	return tlv_text(&nest, STATE_FOLDER);
+}

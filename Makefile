@@ -62,6 +62,7 @@ EXAMPLES := $(patsubst tests/examples/%.c,$(BUILD)/examples/%.so,\
 	$(wildcard tests/examples/*.c))
 TOOLS := $(patsubst tests/lib/%.c,$(BUILD)/tests/lib/%,\
 	$(wildcard tests/lib/*.c))
+CHAOS := $(BUILD)/tests/chaos/client
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,\
 	$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,\
@@ -113,6 +114,11 @@ $(BUILD)/tests/lib/%: tests/lib/%.c $(BUILD)/flags
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pie -MMD -MP -o $@ $< -lm
+
+$(CHAOS): $(call obj,$(wildcard tests/chaos/*.c))
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ -lm
 
 # A unit test links everything but the two mains; those of tinectl also link
 # the files of it that they are about. UNIT_WRAP_<test> names the
@@ -186,7 +192,7 @@ FORCE:
 	check-header check-manuals unit test fuzz bench soak install \
 	uninstall clean help
 
-tests: all $(UNITS) $(TESTMODS) $(TOOLS) ## build what the tests need
+tests: all $(UNITS) $(TESTMODS) $(TOOLS) $(CHAOS) ## build what the tests need
 
 fuzzers: $(FUZZERS) ## build the fuzz targets (clang)
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""scene.py: a server that chaos happens to, the clients that must not notice,
+and the rule that says which failure is whose."""
+
+import os
+
+import net
+import swarm
+from held import Victim
+from pattern import pattern
+
+SMALL, LARGE = 1000, 4 << 20
+ECHO_BYTES = 512 << 10
+# Waits no longer than this are none: a stopped child's clients are answered
+# after `suspect`, 2 s.
+TIMEOUT_MS = 5000
+
+# name: what the client is called with, and its part of the requests a second,
+# or how many a second it begins where that is no part.
+CLIENTS = {
+    "fresh": {"share": 0.4, "poisson": 1},
+    "keepalive": {"share": 0.35, "gap_max_ms": 500},
+    "pipelined": {"share": 0.25, "gap_max_ms": 500, "batch": 4},
+    "half-open": {"rate": 5, "gap_min_ms": 1000, "gap_max_ms": 3000},
+    "long": {"rate": 1, "pace": 2 << 20},
+    "echo": {"rate": 1, "pace": 256 << 10},
+}
+
+
+class Target:
+    """An address to send clients to: how the server is told to listen, and
+    what the client is told."""
+
+    def __init__(self, mode, handler, where, query=""):
+        self.mode = mode
+        self.handler = handler
+        if isinstance(where, int):
+            self.port = where
+            self.url = f"tcp://127.0.0.1:{where}{query}"
+            self.client = f"tcp:127.0.0.1:{where}"
+        else:
+            self.port = None
+            self.url = f"unix://{where}"
+            self.client = f"unix:{where}"
+
+
+class Scene:
+    """What both servers have in common."""
+
+    def __init__(self, stage, modes, rate, seed):
+        self.stage = stage
+        self.modes = modes
+        self.rate = rate
+        self.seed = seed
+        self.folder = stage.folder()
+        self.www = os.path.join(self.folder, "www")
+        self.victims = []
+        self.stops = []  # (begin, end) in ns: the server was told to stop
+        self.targets = []
+        self.swarm = swarm.Swarm(
+            os.path.join(stage.build, "tests", "chaos", "client"), self.folder)
+        os.mkdir(self.www)
+        self._put("small", pattern(SMALL))
+        self._put("large", pattern(LARGE))
+
+    def _put(self, name, data):
+        with open(os.path.join(self.www, name), "wb") as f:
+            f.write(data)
+
+    # ---- clients ----
+
+    def send_clients(self, kinds=CLIENTS):
+        """Clients of these kinds to every address that has their handler."""
+        nmodes = len(self.modes)
+        for number, target in enumerate(self.targets):
+            for kind in kinds:
+                handler = "echo" if kind == "echo" else "http"
+                if target.handler == handler and \
+                        (target.mode != "defer" or kind == "half-open"):
+                    self._send(number, target, kind, nmodes)
+        self.swarm.wait_started()
+
+    def _send(self, number, target, kind, nmodes):
+        options = dict(CLIENTS[kind])
+        share = options.pop("share", None)
+        if share is not None:
+            options["rate"] = max(1, int(self.rate * share / nmodes))
+        if kind == "echo":
+            options["bytes"] = ECHO_BYTES
+        elif kind == "long":
+            options |= {"path": "/large", "bytes": LARGE}
+        else:
+            options |= {"path": "/small", "bytes": SMALL}
+        self.swarm.add(f"{kind}-{target.mode}", kind, target.client,
+                       seed=self.seed * 1000 + number, timeout_ms=TIMEOUT_MS,
+                       **options)
+
+    # ---- whose failure ----
+
+    def take(self, pid):
+        """Stop this child and note what it holds."""
+        ports = [t.port for t in self.targets if t.port]
+        victim = Victim(pid, self.pid, ports)
+        self.victims.append(victim)
+        return victim
+
+    def is_excused(self, failure):
+        """Was it in the hands of a killed child, or an attempt to reach a
+        server that had been told to stop?"""
+        kind = failure["failure"]
+        owners = [v for v in self.victims if v.owns(failure)]
+        if owners:
+            return kind in swarm.LOSSES or \
+                kind == "timeout" and any(v.hung for v in owners)
+        return kind != "wrong_bytes" and failure["received"] == 0 and any(
+            begin < failure["begun"] and failure["at"] < end
+            for begin, end in self.stops)
+
+    def lost(self):
+        """Failures that the server has to answer for."""
+        return [f for f in self.swarm.failures() if not self.is_excused(f)]
+
+
+def free_ports(n):
+    """Different ones that nobody listens on now."""
+    ports = set()
+    while len(ports) < n:
+        ports.add(net.free_port())
+    return sorted(ports)

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tine_scene.py: tine as the server of a chaos run: its configuration, which
+changes from reload to reload, its status, its beginning and its end."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import procs
+from scene import Scene, Target, free_ports
+from tine import Tine
+
+CHILDREN = 4
+# Old generations may be many while streams last; nobody waits for them here.
+CONF = """\
+# configuration {number}
+processes: {children}
+accept: reuseport
+log: {{ file: {folder}/tine.log, level: info }}
+start-timeout: {start_timeout}
+drain-timeout: 30s
+max-old-generations: 32
+timing: {{ {timing} }}
+servers:
+"""
+SERVER = """\
+  - listen: [ {listen} ]
+    handler: {handler}
+"""
+FAST = "prove: 0, commit: 0"
+DEFAULTS = "prove: 1s, commit: 10s"
+HALF_STRENGTH_SECONDS = 30
+
+
+class TineScene(Scene):
+    """`n` is how many children there must be."""
+
+    def __init__(self, stage, modes, rate, seed, timing=FAST):
+        super().__init__(stage, modes, rate, seed)
+        self.n = CHILDREN
+        self.timing = timing
+        self.number = 0
+        self.past = []
+        self.conf_path = os.path.join(self.folder, "tine.yaml")
+        self.log_path = os.path.join(self.folder, "tine.log")
+        self.spare = os.path.join(self.folder, "spare")  # of the binary
+        self.extra = []     # servers that come and go: lines of text
+        self.idle = "75s"   # a value that changes
+        shutil.copy(stage.tine, self.spare)
+        self._choose_targets()
+        self.write_conf()
+        self.tine = None
+
+    # ---- configuration ----
+
+    def _choose_targets(self):
+        ports = iter(free_ports(5))
+        queries = {"reuseport": "", "shared": "?reuseport=false"}
+        for mode in self.modes:
+            for handler in ("http", "echo"):
+                where = os.path.join(self.folder, f"{handler}.sock") \
+                    if mode == "unix" else next(ports)
+                self.targets.append(
+                    Target(mode, handler, where, queries.get(mode, "")))
+        if "reuseport" in self.modes:
+            self.targets.append(
+                Target("defer", "http", next(ports), "?defer-accept=5s"))
+
+    def conf(self, extra=(), timing=None, start_timeout="30s"):
+        """The text of a configuration that is good, but for what `extra`
+        says."""
+        self.number += 1
+        parts = [CONF.format(number=self.number, children=CHILDREN,
+                             folder=self.folder, start_timeout=start_timeout,
+                             timing=timing or self.timing)]
+        for handler in ("http", "echo"):
+            urls = ", ".join(f'"{t.url}"' for t in self.targets
+                             if t.handler == handler)
+            parts.append(SERVER.format(listen=urls, handler=handler))
+            if handler == "http":
+                parts.append(f"    options: {{ root: {self.www} }}\n")
+            parts.append(f"    timeouts: {{ idle: {self.idle} }}\n")
+        return "".join([*parts, *self.extra, *extra])
+
+    def write_conf(self, text=None):
+        """Put a configuration in place; a good one if no text is given."""
+        new = self.conf_path + ".new"
+        with open(new, "w", encoding="ascii") as f:
+            f.write(self.conf() if text is None else text)
+        os.replace(new, self.conf_path)
+
+    def server(self, handler, where):
+        """The lines of one more server."""
+        return SERVER.format(listen=f'"{where}"', handler=handler)
+
+    def faulty(self, name):
+        """One more server, with a handler that is not well."""
+        path = os.path.join(self.folder, "faulty.sock")
+        return self.server(self.stage.handler(name), f"unix://{path}")
+
+    # ---- life ----
+
+    def start(self):
+        self.tine = Tine(self.stage, self.folder, ["-c", "tine.yaml"])
+        self.tine.wait_ready()
+        self.n = CHILDREN
+
+    @property
+    def pid(self):
+        return self.tine.pid
+
+    def restart(self, stop):
+        """stop() must end it; then it begins anew. What was begun between may
+        be refused."""
+        begin = time.monotonic_ns()
+        stop()
+        wrong = self.tine.close()
+        self.past.append(self.tine)
+        self.start()
+        self.stops.append((begin, time.monotonic_ns()))
+        assert not wrong, "; ".join(wrong)
+
+    def close(self):
+        """End it; what is wrong with how it ended."""
+        for victim in self.victims:
+            victim.close()
+        wrong = self.tine.close() if self.tine else []
+        for tine in self.past:
+            wrong += tine.close()
+        return wrong
+
+    def log(self):
+        """All that it has said, from whichever file it went to."""
+        names = sorted(n for n in os.listdir(self.folder)
+                       if n.startswith("tine.log"))
+        parts = []
+        for name in names:
+            with open(os.path.join(self.folder, name), encoding="utf-8") as f:
+                parts.append(f.read())
+        return "".join(parts)
+
+    # ---- what it says ----
+
+    def status(self):
+        return self.tine.status()
+
+    def master(self):
+        return self.status()["master"]
+
+    def ready(self):
+        return self.tine.children()
+
+    def begin(self, *words):
+        """A command of tinectl under way."""
+        argv = [self.stage.tinectl, "-C", self.tine.control, "--timeout", "60",
+                *map(str, words)]
+        return subprocess.Popen(argv, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def finish(self, command, code=0, timeout=70):
+        """Wait for a command; its reason."""
+        try:
+            _, reason = command.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            command.kill()
+            command.communicate()
+            raise AssertionError(
+                f"{command.args[5:]}: nothing after {timeout} s") from None
+        assert command.returncode == code, \
+            f"{command.args[5:]}: exit code {command.returncode}: {reason}"
+        return reason.strip()
+
+    def ctl(self, *words, code=0):
+        return self.finish(self.begin(*words), code)
+
+    def signal(self, number):
+        self.tine.signal(number)
+
+    def wait_master(self, test, what, timeout=HALF_STRENGTH_SECONDS):
+        """Wait until test(status of the master) is true."""
+        def probe():
+            now = self.master()
+            return now if test(now) else None
+        return procs.eventually(probe, timeout, what)
+
+    def settle(self, timeout=HALF_STRENGTH_SECONDS):
+        """Wait until nothing is under way and every place is READY; seconds
+        that took."""
+        begin = time.monotonic()
+
+        def settled():
+            status = self.status()
+            ready = [c["place"] for c in status["children"]
+                     if c["state"] == "ready"]
+            return status["master"]["state"] == "running" and \
+                sorted(set(ready)) == list(range(self.n)) and \
+                len(ready) == self.n
+        assert self.tine.process.poll() is None, "the master has ended"
+        procs.eventually(settled, timeout, f"{self.n} children READY")
+        return time.monotonic() - begin
+
+    # ---- the binary on disk ----
+
+    def replace_binary(self, make=None):
+        """Put a fresh copy, or what make(path) makes, where the binary is."""
+        new = self.stage.tine + ".new"
+        if make is None:
+            shutil.copy(self.spare, new)
+        else:
+            make(new)
+        os.replace(new, self.stage.tine)
+
+    def runs_binary_on_disk(self):
+        exe = os.stat(f"/proc/{self.pid}/exe")
+        return exe.st_ino == os.stat(self.stage.tine).st_ino
+
+    def stop_gently(self):
+        self.signal(signal.SIGTERM)

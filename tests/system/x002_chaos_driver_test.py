@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The driver of the chaos runs: the same seed gives the same order, a loss is
+laid at the right door, and a run that lost something says so."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import procs
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CHAOS = os.path.join(os.path.dirname(HERE), "chaos")
+sys.path.insert(0, CHAOS)
+
+import deck  # noqa: E402
+import held  # noqa: E402
+import verdict  # noqa: E402
+
+needs_root = pytest.mark.skipif(os.getuid() != 0,
+                                reason="only root sees what a child holds")
+
+
+def dry_run(*args):
+    done = subprocess.run(
+        [os.path.join(CHAOS, "chaos.py"), "--dry-run", *args], check=True,
+        capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
+def test_the_same_seed_gives_the_same_order_with_the_same_details():
+    first = dry_run("--seed", "7")
+    assert first == dry_run("--seed", "7")
+    assert first != dry_run("--seed", "8")
+    assert sorted(line.split()[0] for line in first) == \
+        sorted(line.split()[0] for line in dry_run("--seed", "8"))
+
+
+def test_one_round_of_everything_has_what_the_test_run_promises():
+    lines = dry_run("--seed", "3")
+    counts = {name: sum(line.split()[0] == name for line in lines)
+              for name in deck.DECKS["all"]}
+    assert counts["reload"] >= 60
+    assert counts["kill"] >= 60
+    assert counts["scale"] >= 20
+    assert counts["upgrade"] >= 10
+    assert counts["hang"] == 1
+    for name, kinds in (("bad_reload", deck.BAD_RELOADS),
+                        ("broken_upgrade", deck.BROKEN_UPGRADES)):
+        got = {line for line in lines if line.startswith(name)}
+        assert got == {f"{name} kind={kind}" for kind in kinds}
+
+
+def test_rounds_differ():
+    lines = dry_run("--seed", "3", "--mix", "scale", "--rounds", "2")
+    half = len(lines) // 2
+    assert lines[:half] != lines[half:]
+
+
+class Dead:
+    """A victim with what it held."""
+
+    owns = held.Victim.owns
+
+    def __init__(self, stopped_ns, ids):
+        self.stopped_ns = stopped_ns
+        self.held = set(ids)
+
+
+def failure(name, begun, at):
+    return {"id": name, "begun": begun, "at": at}
+
+
+def test_a_victim_answers_for_what_it_held_when_it_was_stopped():
+    victim = Dead(100, [7])
+    assert victim.owns(failure(7, 50, 150))
+    assert not victim.owns(failure(8, 50, 150))
+    # The same port again, after its death.
+    assert not victim.owns(failure(7, 120, 150))
+    assert not victim.owns(failure(7, 50, 90))
+
+
+@needs_root
+def test_what_a_child_holds_is_found(tine):
+    t = tine("-l", "tcp://127.0.0.1:0", "-l", "unix://socket", "-n", "1",
+             "echo")
+    (pid,) = t.children().values()
+    conns = [t.connect(i) for i in (0, 0, 1)]
+    for s in conns:
+        s.sendall(b"x")
+        assert s.recv(1) == b"x"
+    names = {s.getsockname()[1] for s in conns[:2]}
+    names.add(os.fstat(conns[2].fileno()).st_ino)
+    victim = held.Victim(pid, t.pid, [t.port()])
+    assert victim.held == names
+    assert victim.queued == set()
+    # Whoever comes now waits in the queue, and is nobody's.
+    late = t.connect()
+    procs.eventually(lambda: late.getsockname()[1] in look(victim, t).queued,
+                     5, "the connection is queued")
+    assert victim.held == names
+    victim.kill()
+    victim.wait_gone(5)
+    victim.close()
+    late.sendall(b"y")
+    assert late.recv(1) == b"y"
+
+
+def look(victim, t):
+    victim._look([t.port()])
+    return victim
+
+
+@needs_root
+def test_only_a_child_of_this_master_is_a_victim(tine):
+    t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", "echo")
+    with pytest.raises(ProcessLookupError):
+        held.Victim(os.getpid(), t.pid)
+
+
+def test_the_last_line_counts_rows_that_were_judged():
+    rows = [verdict.Row("a", 1, 1, "", True), verdict.Row("b", 1, 1, "", None),
+            verdict.Row("c", 0, 1, "lost", False)]
+    assert verdict.closing(rows) == "1 passed, 1 failed"
+    lines = verdict.table(rows).splitlines()
+    assert lines[0].split() == ["event", "how", "many", "target", "measured",
+                                "ok"]
+    assert len(lines) == 4
+
+
+def run(*args):
+    return subprocess.run(
+        [os.path.join(CHAOS, "chaos.py"), *args], check=False,
+        capture_output=True, text=True, timeout=120)
+
+
+@needs_root
+@pytest.mark.load
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_kills_cost_only_what_the_victims_held(stage):
+    done = run("--mix", "kill", "--seconds", "10", "--pause", "0.02",
+               "--build", stage.build)
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].endswith(" 0 failed")
+    (row,) = [line for line in done.stdout.splitlines()
+              if line.startswith("kill  ")]
+    assert "0 lost" in row

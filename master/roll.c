@@ -243,7 +243,8 @@ roll_step(struct master *m)
 		before = r->phase;
 		if (steps[before] != NULL)
 			steps[before](m);
-	} while (r->phase != before);
+		/* Whoever called has things to do before it is watched. */
+	} while (r->phase != before && r->phase != ROLL_WATCHING);
 	phase = r->phase;
 	if (phase == ROLL_COMMITTED || phase == ROLL_UNDONE)
 		forget(r);

@@ -77,7 +77,7 @@ static const struct directive conf_table[] = {
 	    SECOND, HOUR, "10s",
 	    .help = "silence after which a child is killed" },
 	{ "max-old-generations", DIRECTIVE_NUMBER, F(max_old_generations),
-	    1, 64, "4",
+	    1, 1000, "4",
 	    .help = "generations that may drain at once" },
 	{ "core-dumps", DIRECTIVE_BOOL, F(core_dumps), 0, 0, "false",
 	    .help = "let a crashing child leave a core file" },

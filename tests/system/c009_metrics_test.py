@@ -57,7 +57,8 @@ def test_labels_are_places_listeners_causes_and_states(tine):
         "listener": {x["url"] for x in t.status()["listeners"]},
         "cause": CAUSES,
         "state": {"init", "bind", "starting", "running", "stopping", "exit",
-                  "prepared", "ready", "draining"},
+                  "prepared", "ready", "draining", "suspect", "reloading",
+                  "scaling", "upgrading"},
     }
 
 

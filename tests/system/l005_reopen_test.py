@@ -26,7 +26,7 @@ def test_a_child_that_does_not_answer_is_named_and_not_waited_for(
     finally:
         os.kill(stopped, signal.SIGCONT)
     assert done.returncode == 1
-    assert f"child 0 (pid {stopped}, ready) has not answered" in done.stderr
+    assert f"child 0 (pid {stopped}, suspect) has not answered" in done.stderr
     assert 4 < took < 20
     assert [x for x in logs.read(path) if f"(pid {stopped}): has not taken" in x]
     assert t.tinectl("reopen").returncode == 0

@@ -59,17 +59,6 @@ def test_an_ignored_signal_changes_nothing(tine, name):
     assert echoes(t.connect())
 
 
-@pytest.mark.parametrize("name", ["HUP", "USR2", "TTIN", "TTOU"])
-def test_a_signal_that_is_not_built_yet_is_logged_and_kills_nothing(
-        tine, name):
-    t = tine("-l", "tcp://127.0.0.1:0", "-n", "2", "echo")
-    before = t.children()
-    t.signal(signal.Signals[f"SIG{name}"])
-    assert name in t.wait_log("not built yet", 5)
-    assert t.children() == before
-    assert echoes(t.connect())
-
-
 @pytest.mark.parametrize("name", ["INT", "QUIT", "HUP", "USR1", "USR2",
                                   "TTIN", "TTOU", "WINCH", "PIPE"])
 def test_a_child_ignores_what_the_terminal_and_operators_send(tine, name):

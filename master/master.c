@@ -161,6 +161,8 @@ set_running(struct master *m)
 	update_title(m);
 	print_ready(m);
 	daemon_set_ready();
+	/* An operation may have waited for this. */
+	master_on_change(m);
 }
 
 /* What generation 1's children said before they died, or how they died. */

@@ -70,6 +70,13 @@ refuse(struct master *m, uint32_t ticket)
 	keep_result(&m->ops, ticket, OP_FAILED, &err, NULL);
 }
 
+/* A stop overrides all, also while it is delayed and all goes on. */
+static bool
+may_operate(const struct master *m)
+{
+	return master_is_serving(m) && m->state < MASTER_STOPPING;
+}
+
 uint32_t
 op_ask(struct master *m, enum op_kind kind, int target)
 {
@@ -78,7 +85,7 @@ op_ask(struct master *m, enum op_kind kind, int target)
 
 	if (ticket == 0)
 		ticket = next_ticket(ops);
-	if (!master_is_serving(m)) {
+	if (!may_operate(m)) {
 		refuse(m, ticket);
 		return ticket;
 	}
@@ -204,7 +211,7 @@ op_step(struct master *m)
 	enum op_kind next;
 
 	/* The first generation comes first. */
-	if (!master_is_serving(m) || m->state == MASTER_STARTING)
+	if (!may_operate(m) || m->state == MASTER_STARTING)
 		return;
 	for (;;) {
 		if (ops->ticket != 0)

@@ -38,7 +38,7 @@ generation_new(struct master *m, struct conf *conf)
 	g->nlisteners = n;
 	g->number = ++m->last_generation;
 	g->conf = *conf;
-	conf_init(conf);
+	*conf = (struct conf){ 0 };
 	if (g->conf.processes == 0)
 		g->conf.processes = g->conf.processes_max =
 		    cpus_count(CPUS_CGROUP_ROOT);
@@ -91,7 +91,7 @@ generation_sweep(struct master *m)
 
 	TAILQ_FOREACH_SAFE(g, &m->generations, entry, next)
 		if (g->children == 0 && g != m->generation &&
-		    g != m->roll.from && g != m->roll.to)
+		    g != m->reload.next && g != m->roll.from && g != m->roll.to)
 			generation_free(m, g);
 }
 

@@ -29,8 +29,9 @@ struct generation {
 };
 TAILQ_HEAD(generation_list, generation);
 
-/* The next generation, of this configuration, which is taken over; in the
- * master's list, with no listeners yet. NULL: no memory, and conf is freed. */
+/* The next generation, of this configuration, which is taken over and leaves
+ * nothing to free behind; in the master's list, with no listeners yet. NULL: no
+ * memory, and conf is freed. */
 struct generation *generation_new(struct master *, struct conf *);
 /* The next generation, of the same configuration and listeners. NULL: no
  * memory. */

@@ -282,9 +282,10 @@ void
 place_replace(struct place *pl, struct generation *g, enum ctl_reason reason,
     bool holds)
 {
-	struct proc *veteran = place_veteran(pl, g);
+	struct proc *veteran;
 
 	place_keep(pl);
+	veteran = place_veteran(pl, g);
 	pl->generation = g;
 	pl->reason = reason;
 	pl->holds = holds;

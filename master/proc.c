@@ -156,6 +156,7 @@ proc_drain(struct proc *p, enum ctl_reason reason)
 	proc_set_state(p, PROC_DRAINING);
 	set_deadline(p, patience + DRAIN_MARGIN_S);
 	p->drain_reason = reason;
+	p->is_resuming = false;
 	proc_tell(p, CTL_DRAIN);
 }
 
@@ -206,9 +207,14 @@ proc_on_ready(struct proc *p)
 void
 proc_resume(struct proc *p)
 {
+	bool was_told = !(p->owed & BIT(CTL_DRAIN));
+
 	p->is_resuming = true;
 	p->drain_ticket = 0;
 	proc_tell(p, CTL_RESUME);
+	/* One that never heard of the drain has nothing to come back from. */
+	if (!was_told && p->ctl != -1)
+		proc_on_ready(p);
 }
 
 bool
@@ -225,6 +231,7 @@ proc_end(struct proc *p)
 	if (p->state != PROC_DRAINING)
 		proc_set_state(p, PROC_DRAINING);
 	p->is_ending = true;
+	p->is_resuming = false;
 	/* Asking again and again must not put the end off. */
 	if (!ev_is_active(&p->deadline_w) ||
 	    ev_timer_remaining(p->master->loop, &p->deadline_w) >

@@ -144,7 +144,8 @@ canary_of(const struct master *m)
 	return p != NULL && p->generation == m->roll.to ? p : NULL;
 }
 
-/* It initialised, and its loop turned for long enough. */
+/* It initialised, and its loop turned for long enough. While nobody serves,
+ * clients would have to wait for the proof. */
 static bool
 is_proven(const struct proc *p)
 {
@@ -152,9 +153,10 @@ is_proven(const struct proc *p)
 
 	if (p->state == PROC_READY)
 		return true;
-	return p->state == PROC_PREPARED &&
-	    seconds_since(p->prepared_ns) >= prove &&
-	    (prove <= 0 || watch_is_beating(p));
+	if (p->state != PROC_PREPARED)
+		return false;
+	return prove <= 0 || master_accepting(p->master) == 0 ||
+	    (seconds_since(p->prepared_ns) >= prove && watch_is_beating(p));
 }
 
 static void
@@ -202,6 +204,16 @@ step_watching(struct master *m)
 		roll_commit(m);
 }
 
+/* Whatever becomes of a place: its next child is one of this generation. */
+static void
+set_all_places(struct master *m, struct generation *g)
+{
+	int i;
+
+	for (i = 0; i < m->nplaces; i++)
+		m->places[i].generation = g;
+}
+
 static void
 step_undoing(struct master *m)
 {
@@ -216,6 +228,7 @@ step_undoing(struct master *m)
 		log_error("generation %u: could not be brought back to every "
 			  "place",
 		    r->from->number);
+		set_all_places(m, r->from);
 	}
 	set_phase(m, ROLL_UNDONE);
 }

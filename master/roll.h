@@ -42,8 +42,8 @@ struct roll {
 
 /* The serving generation is to be replaced by this one. */
 void roll_begin(struct master *, struct generation *to, enum ctl_reason);
-/* Go on; returns the phase reached. COMMITTED and UNDONE are returned once:
- * then it is over. */
+/* Go on; returns the phase reached. WATCHING is returned before it is left, and
+ * COMMITTED and UNDONE are returned once: then it is over. */
 enum roll_phase roll_step(struct master *);
 /* Undo it for this reason. */
 void roll_undo(struct master *, const struct err *);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@
  * nothing was sent there. */
 #define EMPTIES_ENOUGH 3
 #define LEAVE_NS (1 * NSEC_PER_SEC)
+/* One that nobody serves any more is not waited for longer than this. */
+#define CLOSING_MOST_NS (10 * NSEC_PER_SEC)
 
 /* Does an address we hold already cover this one? */
 static bool
@@ -299,12 +302,23 @@ listener_retire(struct listener *l, struct slot *s)
 
 /* ---- options of a listener that is there already ---- */
 
-/* What only a new socket could have. */
+/* Did the operator ask for one socket for all? */
+static bool
+is_said_shared(const struct url *url, const struct conf *conf)
+{
+	return url->reuseport == URL_FALSE ||
+	    (url->reuseport == URL_UNSET && conf->accept == CONF_ACCEPT_SHARED);
+}
+
+/* What only a new socket could have. A reload that was undone may have split a
+ * listener that is said to be shared: that alone is no change. */
 static int
-check_fixed(const struct listener *l, const struct generation *g,
-    const struct url *url, struct err *err)
+check_fixed(const struct master *m, const struct listener *l,
+    const struct generation *g, const struct url *url, struct err *err)
 {
 	const struct url *old = &l->url;
+	bool joins = l->has_slot_per_place && is_said_shared(url, &g->conf) &&
+	    !is_said_shared(old, m->conf);
 	const struct {
 		const char *name;
 		bool has_changed;
@@ -316,11 +330,8 @@ check_fixed(const struct listener *l, const struct generation *g,
 		/* The kernel does not tell what it would have been. */
 		{ "rcvbuf", old->rcvbuf != 0 && url->rcvbuf == 0 },
 		{ "sndbuf", old->sndbuf != 0 && url->sndbuf == 0 },
-		{ "reuseport",
-		    l->has_slot_per_place && url->reuseport == URL_FALSE },
-		{ "accept mode",
-		    l->has_slot_per_place && url->reuseport == URL_UNSET &&
-			g->conf.accept == CONF_ACCEPT_SHARED },
+		{ "reuseport", joins && url->reuseport == URL_FALSE },
+		{ "accept mode", joins && url->reuseport == URL_UNSET },
 	};
 	char text[URL_TEXT_MAX];
 	size_t i;
@@ -338,14 +349,16 @@ check_fixed(const struct listener *l, const struct generation *g,
 	return 0;
 }
 
+/* Its URL is another one now. */
 static int
-tune_all(struct listener *l, const struct url *url, struct err *err)
+tune_all(struct listener *l, const struct url *before, struct err *err)
 {
+	const struct url *url = &l->url;
 	size_t i;
 
 	for (i = 0; i < l->nslots; i++)
 		if (l->slots[i].fd != -1 &&
-		    socket_tune(l->slots[i].fd, url, err) == -1)
+		    socket_tune(l->slots[i].fd, url, before, err) == -1)
 			return -1;
 	for (i = 0; i < l->nslots; i++)
 		if (l->slots[i].is_listening &&
@@ -355,33 +368,42 @@ tune_all(struct listener *l, const struct url *url, struct err *err)
 }
 
 static int
-listener_change(struct listener *l, const struct generation *g,
-    const struct url *url, struct err *err)
+listener_change(const struct master *m, struct listener *l,
+    const struct generation *g, const struct url *url, struct err *err)
 {
 	uint16_t port = l->url.port;
 
-	if (check_fixed(l, g, url, err) == -1)
+	if (check_fixed(m, l, g, url, err) == -1)
 		return -1;
 	l->before = l->url;
 	l->is_changed = true;
 	l->url = *url;
 	l->url.port = port;
-	return tune_all(l, &l->url, err);
+	return tune_all(l, &l->before, err);
 }
 
-/* It goes from one socket for all to one for each place. Its children know the
- * first as theirs; only later ones have the others. */
+/* It goes from one socket for all to one for each place, if it has not them
+ * yet. Its children know the first as theirs; only later ones have the others.
+ * -1: it is as it was. */
 static int
 listener_split(struct master *m, struct listener *l, size_t places,
     struct err *err)
 {
+	bool was_shared = !l->has_slot_per_place;
+
 	if (socket_share(l->slots[0].fd) == -1)
 		return err_sys(err, "SO_REUSEPORT");
-	if (!l->has_slot_per_place)
-		l->split_ns = mono_ns();
 	l->has_slot_per_place = true;
+	if (open_slots(m, l, places, err) == -1) {
+		l->has_slot_per_place = !was_shared;
+		if (was_shared)
+			close_unused(l, 1);
+		return -1;
+	}
 	l->slots[0].place = 0;
-	return open_slots(m, l, places, err);
+	if (was_shared)
+		l->split_ns = mono_ns();
+	return 0;
 }
 
 int
@@ -392,7 +414,8 @@ listener_widen(struct master *m, int places, struct err *err)
 	for (i = 0; i < m->nlisteners; i++) {
 		struct listener *l = m->listeners[i];
 
-		if (l->is_leaving ||
+		/* One that may yet come back is widened, too. */
+		if (l->is_closing ||
 		    (!l->has_slot_per_place &&
 			!policy_has_slot_per_place(&l->url, m->conf->accept,
 			    places)))
@@ -425,7 +448,7 @@ open_one(struct master *m, struct generation *g, struct listener **slot,
 
 	if (l != NULL) {
 		*slot = l;
-		if (listener_change(l, g, url, err) == -1)
+		if (listener_change(m, l, g, url, err) == -1)
 			return -1;
 		if (l->has_slot_per_place ||
 		    !policy_has_slot_per_place(url, g->conf.accept, m->nplaces))
@@ -495,6 +518,7 @@ listener_leave(struct master *m, const struct generation *g)
 static void
 listener_revive(struct listener *l)
 {
+	const struct url after = l->url;
 	struct err err;
 	size_t i;
 
@@ -502,7 +526,7 @@ listener_revive(struct listener *l)
 	if (l->is_changed) {
 		l->is_changed = false;
 		l->url = l->before;
-		if (tune_all(l, &l->url, &err) == -1)
+		if (tune_all(l, &after, &err) == -1)
 			log_warn("%s", err.text);
 	}
 	/* A socket that was shut can listen again. */
@@ -532,19 +556,42 @@ listener_revert(struct master *m)
 	master_on_change(m);
 }
 
+/* Clients find a unix path no more, and those of a port are refused once its
+ * queue is empty. */
+static void
+start_closing(struct listener *l)
+{
+	l->is_closing = true;
+	l->closing_ns = mono_ns();
+	if (l->owns_path)
+		unixpath_remove(l->url.path, l->path_dev, l->path_ino);
+	l->owns_path = false;
+}
+
 void
 listener_commit(struct master *m)
 {
-	size_t i = m->nlisteners;
+	size_t i;
 
-	while (i-- > 0) {
+	for (i = 0; i < m->nlisteners; i++) {
 		struct listener *l = m->listeners[i];
 
 		l->is_added = l->is_changed = false;
 		if (l->is_leaving)
-			listener_drop(m, l);
+			start_closing(l);
 	}
 	master_on_change(m);
+}
+
+bool
+listener_is_closing(const struct master *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->nlisteners; i++)
+		if (m->listeners[i]->is_closing)
+			return true;
+	return false;
 }
 
 /* ---- listeners that are left ---- */
@@ -552,12 +599,14 @@ listener_commit(struct master *m)
 size_t
 listener_queue(const struct slot *s)
 {
+	struct pollfd unix_socket = { .fd = s->fd, .events = POLLIN };
 	struct tcp_info info = { 0 };
 	socklen_t len = sizeof(info);
 
-	if (getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
-		return 0;
-	return info.tcpi_unacked;
+	if (getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+		return info.tcpi_unacked;
+	return poll(&unix_socket, 1, 0) == 1 &&
+	    (unix_socket.revents & POLLIN) != 0;
 }
 
 bool
@@ -567,20 +616,38 @@ listener_is_run_out(struct slot *s)
 	return s->empties >= EMPTIES_ENOUGH;
 }
 
-/* Clients that stand in its queues are served; later ones are refused. A unix
- * socket that was shut never listens again: it goes on until the commit. */
+/* A unix socket that was shut never listens again, and one whose port the
+ * kernel chose would get another. */
+static bool
+can_come_back(const struct listener *l)
+{
+	return l->url.scheme != URL_UNIX && l->said_port != 0;
+}
+
+/* For how long has nobody had a reason to go there? 0: somebody still has. What
+ * cannot come back goes on until the commit. */
+static uint64_t
+left_for(const struct master *m, const struct listener *l)
+{
+	if (l->is_closing)
+		return mono_ns() - l->closing_ns;
+	if (m->roll.phase == ROLL_WATCHING && can_come_back(l))
+		return mono_ns() - m->roll.since_ns;
+	return 0;
+}
+
+/* Clients that stand in its queues are served; later ones are refused. */
 static void
 shut_when_empty(struct master *m, struct listener *l)
 {
-	bool is_empty = mono_ns() - m->roll.since_ns >= LEAVE_NS;
+	uint64_t left = left_for(m, l);
+	bool is_empty = left >= LEAVE_NS;
 	size_t i;
 
-	if (!l->is_leaving || l->is_shut || l->url.scheme == URL_UNIX)
-		return;
 	for (i = 0; i < l->nslots; i++)
 		if (l->slots[i].is_listening)
 			is_empty &= listener_is_run_out(&l->slots[i]);
-	if (!is_empty)
+	if (!is_empty && !(l->is_closing && left >= CLOSING_MOST_NS))
 		return;
 	for (i = 0; i < l->nslots; i++)
 		if (l->slots[i].is_listening) {
@@ -594,12 +661,16 @@ shut_when_empty(struct master *m, struct listener *l)
 void
 listener_tick(struct master *m)
 {
-	size_t i;
+	size_t i = m->nlisteners;
 
-	if (m->roll.phase != ROLL_WATCHING)
-		return;
-	for (i = 0; i < m->nlisteners; i++)
-		shut_when_empty(m, m->listeners[i]);
+	while (i-- > 0) {
+		struct listener *l = m->listeners[i];
+
+		if (l->is_leaving && !l->is_shut)
+			shut_when_empty(m, l);
+		else if (l->is_closing)
+			listener_drop(m, l);
+	}
 }
 
 void

@@ -69,6 +69,8 @@ struct listener {
 	bool is_changed; /* likewise: `before` counts */
 	bool is_leaving; /* the rolled generation does not have it */
 	bool is_shut;    /* and its queue is empty: clients are refused */
+	bool is_closing; /* it left for good, and its queue may not be empty */
+	uint64_t closing_ns; /* since when */
 	struct slot *slots;
 	size_t nslots;
 	struct steer steer; /* its sockets that listen, if a slot per place */
@@ -304,8 +306,11 @@ int single_run(const struct conf *said, struct err *);
 int socket_open(struct listener *, bool share, struct err *);
 int socket_listen(struct listener *, struct slot *);
 int socket_share(int fd);
-/* Give a socket the options of this URL that can change while it listens. */
-int socket_tune(int fd, const struct url *, struct err *);
+/* Give a socket the options of this URL that can change while it listens.
+ * before: what it has now, so that those not wanted any more are taken back;
+ * NULL: it is new. */
+int socket_tune(int fd, const struct url *, const struct url *before,
+    struct err *);
 /* bind() or listen() failed: say what would mend it. */
 int socket_explain(const struct listener *, struct err *);
 int socket_backlog(const struct listener *);
@@ -329,8 +334,11 @@ int listener_open_all(struct master *, struct generation *, struct err *);
 void listener_leave(struct master *, const struct generation *);
 /* Undo what listener_open_all() and listener_leave() did. */
 void listener_revert(struct master *);
-/* It cannot be undone any more: close what was left. */
+/* It cannot be undone any more: what was left closes for good, as soon as its
+ * queues are empty. */
 void listener_commit(struct master *);
+/* Does one still close? Its address is not free yet. */
+bool listener_is_closing(const struct master *);
 /* Each tick: shut those that are left when their queues are empty. */
 void listener_tick(struct master *);
 /* Stop listening and remove the unix paths that are ours. */
@@ -350,7 +358,8 @@ void listener_steer_all(struct master *);
 void listener_retire(struct listener *, struct slot *);
 /* Close the sockets of places beyond nplaces that never listened. */
 void listener_narrow(struct master *);
-/* Connections that wait in its queue; half-open ones cannot be seen. */
+/* Connections that wait in its queue; half-open ones cannot be seen, and of a
+ * unix socket only whether there are any. */
 size_t listener_queue(const struct slot *);
 /* To be asked now and then: was the queue empty each of the last times? */
 bool listener_is_run_out(struct slot *);

@@ -34,17 +34,26 @@ set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+static int
+get_int(const struct url *url, size_t option)
+{
+	int value;
+
+	(void)memcpy(&value, (const char *)url + int_options[option].offset,
+	    sizeof(value));
+	return value;
+}
+
 int
-socket_tune(int fd, const struct url *url, struct err *err)
+socket_tune(int fd, const struct url *url, const struct url *before,
+    struct err *err)
 {
 	size_t i;
 
 	for (i = 0; i < nitems(int_options); i++) {
-		int value;
+		int value = get_int(url, i);
 
-		(void)memcpy(&value, (const char *)url + int_options[i].offset,
-		    sizeof(value));
-		if (value == 0)
+		if (value == 0 && (before == NULL || get_int(before, i) == 0))
 			continue;
 		if (set_int(fd, int_options[i].level, int_options[i].option,
 			value) == -1)
@@ -77,7 +86,7 @@ set_options(int fd, const struct listener *l, bool share, struct err *err)
 	const struct url *url = &l->url;
 
 	if (l->addr.u.sa.sa_family == AF_UNIX)
-		return socket_tune(fd, url, err);
+		return socket_tune(fd, url, NULL, err);
 	if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
 		return err_sys(err, "SO_REUSEADDR");
 	if (share && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
@@ -91,7 +100,7 @@ set_options(int fd, const struct listener *l, bool share, struct err *err)
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, url->device,
 		(socklen_t)strlen(url->device) + 1) == -1)
 		return explain_device(url, err);
-	return socket_tune(fd, url, err);
+	return socket_tune(fd, url, NULL, err);
 }
 
 int

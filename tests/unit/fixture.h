@@ -8,6 +8,7 @@
 #define TINE_TESTS_UNIT_FIXTURE_H
 
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +48,7 @@ __wrap_spawn_child(struct place *pl, struct err *err)
 	return proc_new(pl, fx.forks, -1, fds[0], board_take(&fx.m.board));
 }
 
-/* One listener of one server, whose sockets are no sockets. */
+/* One listener of one server, whose sockets are not bound. */
 static void
 fixture_listen(void)
 {
@@ -65,7 +66,7 @@ fixture_listen(void)
 	for (i = 0; i < FIXTURE_PLACES; i++)
 		fx.listener->slots[i] = (struct slot){
 			.id = (uint32_t)i + 10,
-			.fd = dup(2),
+			.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
 			.place = i,
 			.is_listening = true,
 		};

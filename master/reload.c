@@ -109,14 +109,16 @@ step_checking(struct master *m)
 }
 
 /* Old generations that drain are not cut for the next one's sake: it waits
- * until one is gone, at the latest at its drain-timeout. */
+ * until one is gone, at the latest at its drain-timeout. So it does until what
+ * the last one left is closed: the next may want the address again. */
 static void
 step_waiting(struct master *m)
 {
 	struct reload *r = &m->reload;
 	struct err err;
 
-	if (generation_count_old(m) >= m->conf->max_old_generations)
+	if (generation_count_old(m) >= m->conf->max_old_generations ||
+	    listener_is_closing(m))
 		return;
 	if (listener_open_all(m, r->next, &err) == -1) {
 		if (err.sys == EADDRINUSE)
@@ -139,7 +141,9 @@ end_undone(struct master *m)
 	m->rollbacks++;
 	log_set_format(m->conf->log_format);
 	logs_follow(m, &r->next->conf, m->conf);
-	if (m->nplaces != r->places_before)
+	/* Whoever asked for a number since then has the last word. */
+	if (m->nplaces != r->places_before &&
+	    m->ops.pending[OP_SCALE].ticket == 0)
 		(void)op_ask(m, OP_SCALE, r->places_before);
 	fail(m, &why, NULL);
 }
@@ -171,7 +175,7 @@ step_resizing(struct master *m)
 	struct err err;
 
 	if (m->roll.phase == ROLL_UNDOING) {
-		scale_cancel(m);
+		scale_undo(m);
 		r->phase = RELOAD_ROLLING;
 		return;
 	}
@@ -258,5 +262,6 @@ void
 reload_cancel(struct master *m)
 {
 	checkrun_free(&m->reload.run);
+	scale_cancel(m);
 	m->reload.next = NULL;
 }

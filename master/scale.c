@@ -163,12 +163,13 @@ shrink(struct master *m, int target)
 	m->nplaces = target;
 }
 
+/* An old place that is in trouble is not the new ones' fault. */
 static int
-count_ready(const struct master *m)
+count_new_ready(const struct master *m)
 {
 	int i, n = 0;
 
-	for (i = 0; i < m->nplaces; i++) {
+	for (i = m->scale.before; i < m->nplaces; i++) {
 		const struct proc *p = m->places[i].incumbent;
 
 		n += p != NULL &&
@@ -199,9 +200,9 @@ go_on_growing(struct master *m, struct err *err)
 {
 	struct scale *s = &m->scale;
 	const char *why;
-	int n = count_ready(m);
+	int n = count_new_ready(m);
 
-	if (n >= m->nplaces)
+	if (n >= m->nplaces - s->before)
 		return SCALE_DONE;
 	if (n != s->progress) {
 		s->progress = n;
@@ -210,8 +211,9 @@ go_on_growing(struct master *m, struct err *err)
 	why = find_failure(m);
 	if (why == NULL)
 		return SCALE_UNDER_WAY;
-	(void)err_set(err, EXIT_RUNTIME, "only %d of %d children got ready: %s",
-	    n, m->nplaces, why);
+	(void)err_set(err, EXIT_RUNTIME,
+	    "only %d of %d new children got ready: %s", n,
+	    m->nplaces - s->before, why);
 	shrink(m, s->before);
 	leave_places(m);
 	return SCALE_FAILED;
@@ -307,6 +309,18 @@ scale_cancel(struct master *m)
 		listener_steer_all(m);
 	}
 	s->phase = SCALE_IDLE;
+}
+
+void
+scale_undo(struct master *m)
+{
+	struct scale *s = &m->scale;
+
+	if (s->phase == SCALE_GROWING) {
+		shrink(m, s->before);
+		leave_places(m);
+	}
+	scale_cancel(m);
 }
 
 uint32_t

@@ -46,6 +46,8 @@ void scale_cancel(struct master *);
  * it failed, and the number is then what it was. */
 void scale_start(struct master *, int target);
 enum scale_result scale_go_on(struct master *, struct err *);
+/* That operation fails: what was begun is taken back. */
+void scale_undo(struct master *);
 /* So many children, at least 1; or as many as the configuration says. Both
  * return the operation's ticket. */
 uint32_t scale_ask(struct master *, int target);

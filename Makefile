@@ -126,6 +126,12 @@ $(CHAOS): $(call obj,$(wildcard tests/chaos/*.c))
 UNIT_WRAP_test_accept := accept4
 UNIT_WRAP_test_snapshot := mmap
 UNIT_WRAP_test_place := spawn_child
+UNIT_WRAP_test_roll := spawn_child
+UNIT_WRAP_test_reload := spawn_child
+UNIT_WRAP_test_scale := spawn_child
+UNIT_WRAP_test_generation := spawn_child
+UNIT_WRAP_test_operation := spawn_child $(foreach op,reload scale upgrade,\
+	$(op)_begin $(op)_step $(op)_commit $(op)_cancel)
 UNIT_WRAP_test_spawn := child_main
 UNIT_WRAP_test_checkrun := child_main
 UNIT_WRAP_test_slot := spawn_child

@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +28,8 @@
 static const struct tine_option options[] = {
 	{ "do", TINE_STRING, "board", 1, 32,
 	    "board | random | types | zero | huge | fds | listen | nonblock | "
-	    "shutdown | steer" },
+	    "shutdown | elsewhere | steer | filter | lock | device | linger, "
+	    "or an option of sockets: see settings[]" },
 	{ "when", TINE_STRING, "data", 1, 8, "data | tick" },
 	{ "place", TINE_INT, "-1", -1, 1023, "attack from there only" },
 	{ .name = NULL },
@@ -214,6 +217,46 @@ slot_shutdown(int fd)
 	(void)shutdown(fd, SHUT_RDWR);
 }
 
+/* It listens again, on whatever port the kernel likes. */
+static void
+slot_move(int fd)
+{
+	(void)shutdown(fd, SHUT_RDWR);
+	(void)listen(fd, 1);
+}
+
+static void
+slot_filter(int fd)
+{
+	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog prog = { .len = 1, .filter = code };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
+}
+
+static void
+slot_lock(int fd)
+{
+	int on = 1;
+
+	slot_filter(fd);
+	(void)setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on));
+}
+
+static void
+slot_bind(int fd)
+{
+	(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo"));
+}
+
+static void
+slot_linger(int fd)
+{
+	struct linger l = { .l_onoff = 1, .l_linger = 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+}
+
 /* Every new connection of the group goes to its first socket. */
 static void
 slot_steer(int fd)
@@ -254,9 +297,72 @@ on_shutdown(void)
 }
 
 static void
+on_move(void)
+{
+	each_slot(slot_move);
+}
+
+static void
 on_steer(void)
 {
 	each_slot(slot_steer);
+}
+
+static void
+on_filter(void)
+{
+	each_slot(slot_filter);
+}
+
+static void
+on_lock(void)
+{
+	each_slot(slot_lock);
+}
+
+static void
+on_bind(void)
+{
+	each_slot(slot_bind);
+}
+
+static void
+on_linger(void)
+{
+	each_slot(slot_linger);
+}
+
+/* Options of a listening socket that stop its service or slow it down. */
+static const struct setting {
+	const char *name;
+	int level, option, value;
+} settings[] = {
+	{ "SO_REUSEPORT", SOL_SOCKET, SO_REUSEPORT, 0 },
+	{ "SO_INCOMING_CPU", SOL_SOCKET, SO_INCOMING_CPU, 0 },
+	{ "SO_DONTROUTE", SOL_SOCKET, SO_DONTROUTE, 1 },
+	{ "SO_RCVLOWAT", SOL_SOCKET, SO_RCVLOWAT, 1 << 30 },
+	{ "SO_RCVBUF", SOL_SOCKET, SO_RCVBUF, 1 },
+	{ "SO_SNDBUF", SOL_SOCKET, SO_SNDBUF, 1 },
+	{ "SO_MAX_PACING_RATE", SOL_SOCKET, SO_MAX_PACING_RATE, 1 },
+	{ "IP_TTL", IPPROTO_IP, IP_TTL, 1 },
+	{ "IP_MINTTL", IPPROTO_IP, 21, 255 },
+	{ "TCP_DEFER_ACCEPT", IPPROTO_TCP, TCP_DEFER_ACCEPT, 9999 },
+	{ "TCP_USER_TIMEOUT", IPPROTO_TCP, TCP_USER_TIMEOUT, 1 },
+	{ "TCP_SYNCNT", IPPROTO_TCP, TCP_SYNCNT, 127 },
+	{ "TCP_MAXSEG", IPPROTO_TCP, TCP_MAXSEG, 88 },
+	{ "TCP_WINDOW_CLAMP", IPPROTO_TCP, TCP_WINDOW_CLAMP, 1 },
+	{ "TCP_CORK", IPPROTO_TCP, TCP_CORK, 1 },
+};
+
+static void
+set_on_slots(const struct setting *s)
+{
+	int fd;
+
+	for (fd = 3; fd < FD_LIMIT; fd++)
+		if (is_listening(fd))
+			(void)setsockopt(fd, s->level, s->option, &s->value,
+			    sizeof(s->value));
 }
 
 static const struct {
@@ -272,7 +378,12 @@ static const struct {
 	{ "listen", on_listen },
 	{ "nonblock", on_block },
 	{ "shutdown", on_shutdown },
+	{ "elsewhere", on_move },
 	{ "steer", on_steer },
+	{ "filter", on_filter },
+	{ "lock", on_lock },
+	{ "device", on_bind },
+	{ "linger", on_linger },
 };
 
 static void
@@ -287,6 +398,9 @@ attack(struct tine_child *child)
 	for (i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
 		if (strcmp(attacks[i].name, name) == 0)
 			attacks[i].run();
+	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		if (strcmp(settings[i].name, name) == 0)
+			set_on_slots(&settings[i]);
 }
 
 static enum tine_action

@@ -15,13 +15,17 @@
 /* When our own tick is later than this we slept too: a suspended machine, a
  * stopped one, a debugger. */
 #define LATE_NS (NSEC_PER_SEC)
+/* Less than a tick: so that the one at which the time is up, which may come a
+ * little early, is not taken for one at which it is not. */
+#define JITTER_S 0.1
 /* From SIGABRT to SIGKILL. */
 #define ABORT_PATIENCE_S 2.0
 
 static double
 silence(const struct proc *p)
 {
-	return (double)(mono_ns() - p->beat_ns) / (double)NSEC_PER_SEC;
+	return (double)(mono_ns() - p->beat_ns) / (double)NSEC_PER_SEC +
+	    JITTER_S;
 }
 
 bool

@@ -2,7 +2,8 @@
 /*
  * facts.h: the numbers about the server that an operator sees, gathered when
  * somebody asks. What a child wrote is copied and clamped here; nothing of it
- * decides anything.
+ * decides anything but when a child is replaced and, between two bounds, how
+ * many there are.
  */
 #ifndef TINE_MASTER_FACTS_H
 #define TINE_MASTER_FACTS_H

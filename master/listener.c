@@ -49,41 +49,6 @@ overlaps_ours(struct master *m, const struct listener *l)
 	return does;
 }
 
-/* The path exists now: its owner, and the inode by which we know it again. */
-static int
-claim_path(struct listener *l, struct err *err)
-{
-	const char *path = l->url.path;
-	unsigned uid, gid;
-	struct stat st;
-	int fd, rc = 0;
-
-	if (path[0] == '@')
-		return 0;
-	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -1 || fstat(fd, &st) == -1) {
-		closefd(&fd);
-		return err_sys(err, "unix path %s", path);
-	}
-	/* In a folder that others can write, something else may stand there
-	 * by now: it must not get our owner. */
-	if (!S_ISSOCK(st.st_mode)) {
-		closefd(&fd);
-		return err_set(err, EXIT_CANT_CREATE,
-		    "%s was replaced by something else", path);
-	}
-	l->owns_path = true;
-	l->path_dev = st.st_dev;
-	l->path_ino = st.st_ino;
-	if (l->url.owner[0] != '\0' &&
-	    sscanf(l->url.owner, "%u:%u", &uid, &gid) == 2)
-		rc = fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
-	if (rc == -1)
-		err_sys(err, "owner=%s of %s", l->url.owner, path);
-	closefd(&fd);
-	return rc;
-}
-
 /* The kernel chose the port: every later slot must have the same. */
 static int
 learn_port(struct listener *l, struct err *err)
@@ -118,12 +83,23 @@ open_first(struct master *m, struct listener *l, struct err *err)
 	/* At once: a path that nobody listens on looks stale to others. */
 	if (socket_listen(l, s) == -1)
 		return socket_explain(l, err);
-	if (l->url.scheme == URL_UNIX ? claim_path(l, err) == -1
+	if (l->url.scheme == URL_UNIX ? unixpath_claim(l, err) == -1
 				      : learn_port(l, err) == -1)
 		return -1;
 	if (l->has_slot_per_place && socket_share(s->fd) == -1)
 		return err_sys(err, "SO_REUSEPORT");
-	return 0;
+	return socket_learn(l, err);
+}
+
+struct slot
+listener_new_slot(struct master *m, const struct listener *l, int place)
+{
+	return (struct slot){
+		.id = m->next_slot_id++,
+		.fd = -1,
+		.place = l->has_slot_per_place ? place : -1,
+		.opened_ns = mono_ns(),
+	};
 }
 
 /* Have slots for this many places; those that are new are bound only, and get
@@ -143,11 +119,7 @@ open_slots(struct master *m, struct listener *l, size_t places, struct err *err)
 	for (i = 0; i < places; i++) {
 		if (slots[i].fd != -1)
 			continue;
-		slots[i] = (struct slot){
-			.id = m->next_slot_id++,
-			.fd = -1,
-			.place = l->has_slot_per_place ? (int)i : -1,
-		};
+		slots[i] = listener_new_slot(m, l, (int)i);
 		/* The first is open_first()'s. */
 		if (i == 0)
 			continue;
@@ -259,13 +231,17 @@ find(struct master *m, const struct generation *g, const struct url *url)
 
 /* ---- steering ---- */
 
-static void
+void
 listener_steer(struct listener *l)
 {
+	char text[URL_TEXT_MAX];
 	struct err err;
 	size_t i;
+	int rc;
 
-	if (!l->has_slot_per_place || l->is_shut)
+	/* Of a group that strangers may have joined the order is not known. */
+	if (!l->has_slot_per_place || l->is_shut ||
+	    l->url.reuseport == URL_TRUE)
 		return;
 	for (i = 0; i < l->nslots; i++) {
 		struct slot *s = &l->slots[i];
@@ -277,8 +253,14 @@ listener_steer(struct listener *l)
 		else
 			(void)steer_include(&l->steer, s->id);
 	}
-	if (steer_apply(&l->steer, &err) == -1)
+	rc = steer_apply(&l->steer, &err);
+	if (rc == 1 && !l->is_misled)
+		log_error("security: %s: a child had attached a program that "
+			  "steers connections; detached",
+		    url_print_short(&l->url, text, sizeof(text)));
+	else if (rc == -1)
 		log_warn("steering: %s", err.text);
+	l->is_misled = rc == 1;
 }
 
 void
@@ -364,7 +346,7 @@ tune_all(struct listener *l, const struct url *before, struct err *err)
 		if (l->slots[i].is_listening &&
 		    socket_listen(l, &l->slots[i]) == -1)
 			return err_sys(err, "backlog=%d", url->backlog);
-	return 0;
+	return socket_learn(l, err);
 }
 
 static int
@@ -403,6 +385,9 @@ listener_split(struct master *m, struct listener *l, size_t places,
 	l->slots[0].place = 0;
 	if (was_shared)
 		l->split_ns = mono_ns();
+	/* What was learnt before still counts. */
+	if (socket_learn(l, err) == -1)
+		log_warn("%s", err->text);
 	return 0;
 }
 

@@ -465,6 +465,8 @@ each_second(struct master *m)
 
 	TAILQ_FOREACH(p, &m->procs, entry)
 		mctl_tick(p);
+	guard_tick(m);
+	renew_tick(m);
 	rescue(m);
 	update_title(m);
 	log_retry();
@@ -623,6 +625,7 @@ init_members(struct master *m)
 		.started_ns = mono_ns(),
 		.fork_log = { .burst = 1 },
 		.gossip_log = { .burst = 20 },
+		.guard_log = { .burst = 20 },
 	};
 	TAILQ_INIT(&m->generations);
 	TAILQ_INIT(&m->procs);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "master/audit.h"
 #include "master/binary.h"
 #include "master/checkrun.h"
 #include "master/generation.h"
@@ -43,9 +44,11 @@ struct proc;
  * retired, so that no queue dies with a child. */
 struct slot {
 	uint32_t id;
-	int fd;    /* -1: retired */
-	int place; /* whose it is; -1: shared by all */
+	int fd;             /* -1: retired */
+	int place;          /* whose it is; -1: shared by all */
+	uint64_t opened_ns; /* children that are older were not born with it */
 	bool is_listening;
+	unsigned found;     /* by the last audit: BITs of audit_find */
 	bool is_excluded;   /* new connections are steered away from it */
 	unsigned empties;   /* times in a row that its queue was empty */
 	uint64_t retire_ns; /* parked until then; 0: not parked */
@@ -62,8 +65,6 @@ struct listener {
 	struct url before;  /* while a reload may be undone: its options */
 	struct addr addr;   /* likewise */
 	uint16_t said_port; /* 0: the kernel chose the one in the URL */
-	uint64_t
-	    split_ns; /* when it was split into a slot per place; 0: born so */
 	bool has_slot_per_place;
 	bool is_added;   /* by a reload that may be undone */
 	bool is_changed; /* likewise: `before` counts */
@@ -74,6 +75,8 @@ struct listener {
 	struct slot *slots;
 	size_t nslots;
 	struct steer steer; /* its sockets that listen, if a slot per place */
+	struct audit audit; /* how they should be */
+	bool is_misled;     /* a child's program was found when last looked */
 	bool owns_path;     /* a unix path that we made: */
 	dev_t path_dev;
 	ino_t path_ino;
@@ -216,6 +219,7 @@ struct master {
 	struct policy_bucket bucket;
 	struct policy_rate at_once;
 	struct log_limit fork_log, gossip_log; /* gossip: what children say */
+	struct log_limit guard_log;
 	struct err fork_error;            /* of the last fork; text "": none */
 	uint64_t totals[BOARD_NCOUNTERS]; /* of children that are gone */
 	uint64_t crashes, hangs, reloads, rollbacks, upgrades;
@@ -311,6 +315,9 @@ int socket_share(int fd);
  * NULL: it is new. */
 int socket_tune(int fd, const struct url *, const struct url *before,
     struct err *);
+/* Learn how the listener's sockets should be, from one that no child can have
+ * changed. -1 with the reason in err: what was learnt before still counts. */
+int socket_learn(struct listener *, struct err *);
 /* bind() or listen() failed: say what would mend it. */
 int socket_explain(const struct listener *, struct err *);
 int socket_backlog(const struct listener *);
@@ -351,9 +358,13 @@ void listener_listen(const struct proc *);
 /* Have a slot for each place up to `places`; a listener that all share becomes
  * one with a slot per place when the mode is auto. -1: nothing was changed. */
 int listener_widen(struct master *, int places, struct err *);
-/* Steer new connections away from the slots that are excluded, of every
- * listener. */
+/* Steer new connections away from the slots that are excluded, of one listener
+ * or of all. */
+void listener_steer(struct listener *);
 void listener_steer_all(struct master *);
+/* A slot without a socket; its number was never used before. */
+struct slot listener_new_slot(struct master *, const struct listener *,
+    int place);
 /* Close a slot that was excluded for long enough. */
 void listener_retire(struct listener *, struct slot *);
 /* Close the sockets of places beyond nplaces that never listened. */
@@ -371,6 +382,9 @@ bool listener_is_run_out(struct slot *);
 int unixpath_clear(const struct addr *, const char *text, struct err *);
 /* Unlink path if it is still the socket with this device and inode. */
 void unixpath_remove(const char *path, dev_t, ino_t);
+/* The listener's path was just bound: give it its owner, and learn by what it
+ * is known again. */
+int unixpath_claim(struct listener *, struct err *);
 
 /* ---- holder.c: who holds a busy port ---- */
 
@@ -388,6 +402,24 @@ char *holder_who(long pid, char *dst, size_t size);
 void slot_update(struct master *);
 /* A child is gone: it polls nothing any more. */
 void slot_forget(struct master *, const struct proc *);
+
+/* The slot gets another socket: children that have the old one are to leave it
+ * alone. Called before the change. */
+void slot_on_replace(struct master *, const struct listener *, struct slot *);
+/* Was this child born without the slot that all children of the listener
+ * share? */
+bool slot_is_missing(const struct proc *, const struct listener *);
+
+/* ---- guard.c ---- */
+
+/* Each second: look at every listening socket, and mend what a child did to
+ * it. */
+void guard_tick(struct master *);
+
+/* ---- renew.c ---- */
+
+/* Each second: replace children that have served long enough. */
+void renew_tick(struct master *);
 
 /* ---- place.c ---- */
 

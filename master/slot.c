@@ -4,8 +4,11 @@
  * on; while a place has nobody who accepts, policy.c names siblings that adopt
  * its slots. A listener that a reload removes is adopted by children of the
  * generation that had it, and they keep it while they drain. Slots that all
- * children share need nothing: every child was born with them.
+ * children share need nothing, as every child was born with them, unless one
+ * had to be replaced.
  */
+#include <string.h>
+
 #include "master/master.h"
 
 /* Children that serve a slot which is not their own, and how. */
@@ -22,18 +25,19 @@ knows(const struct proc *p, const struct listener *l)
 	return generation_find(p->generation, l, &where);
 }
 
-/* Was it born with the slot of its own place? */
+/* Was it born with this slot? */
 static bool
-has_own_slot(const struct proc *p, const struct listener *l)
+is_owner(const struct proc *p, const struct slot *s)
 {
-	return p->place->number == 0 || p->born_ns >= l->split_ns;
+	return (s->place == -1 || s->place == p->place->number) &&
+	    p->born_ns >= s->opened_ns;
 }
 
 static bool
 is_able(const struct proc *p, const struct listener *l, bool with_sick)
 {
 	return p != NULL && p->state == PROC_READY &&
-	    (with_sick || !p->is_sick) && has_own_slot(p, l) && knows(p, l);
+	    (with_sick || !p->is_sick) && knows(p, l);
 }
 
 /* The child of this place that accepts, or NULL. A sick one counts only while
@@ -59,14 +63,6 @@ is_among(struct proc *const *set, size_t n, const struct proc *p)
 	return false;
 }
 
-/* It polls the slot anyway, while it is READY. */
-static bool
-is_owner(const struct proc *p, const struct listener *l, const struct slot *s)
-{
-	return s->place == -1 ||
-	    (p->place->number == s->place && has_own_slot(p, l));
-}
-
 static bool
 tell(struct proc *p, enum ctl_type type, const struct listener *l,
     const struct slot *s, uint32_t flags)
@@ -84,7 +80,7 @@ tell(struct proc *p, enum ctl_type type, const struct listener *l,
 static bool
 release(struct proc *p, const struct listener *l, const struct slot *s)
 {
-	return tell(p, is_owner(p, l, s) ? CTL_ADOPT : CTL_RELEASE, l, s, 0);
+	return tell(p, is_owner(p, s) ? CTL_ADOPT : CTL_RELEASE, l, s, 0);
 }
 
 /*
@@ -115,6 +111,17 @@ set_adopters(const struct listener *l, struct slot *s, const struct wish *w)
 
 /* ---- listeners that stay ---- */
 
+/* The child of this place, if the place's slot is younger: NULL when it was
+ * born with it. */
+static struct proc *
+stepmother(const struct place *pl, const struct listener *l,
+    const struct slot *s, bool with_sick)
+{
+	struct proc *p = able_proc(pl, l, with_sick);
+
+	return is_owner(p, s) ? NULL : p;
+}
+
 static void
 update_staying(struct master *m, const struct listener *l, const bool *able,
     bool with_sick)
@@ -132,6 +139,8 @@ update_staying(struct master *m, const struct listener *l, const bool *able,
 		for (k = 0; k < n; k++)
 			w.procs[k] =
 			    able_proc(&m->places[places[k]], l, with_sick);
+		if (n == 0 && i < (size_t)m->nplaces_used && able[i])
+			w.procs[0] = stepmother(&m->places[i], l, s, with_sick);
 		set_adopters(l, s, &w);
 	}
 }
@@ -147,6 +156,31 @@ find_able(const struct master *m, const struct listener *l, bool *able,
 		n += able[p];
 	}
 	return n;
+}
+
+/* ---- sockets that all children share ---- */
+
+bool
+slot_is_missing(const struct proc *p, const struct listener *l)
+{
+	return !l->has_slot_per_place && l->slots[0].fd != -1 && knows(p, l) &&
+	    !is_owner(p, &l->slots[0]);
+}
+
+/* If it had to be replaced, some children have it from us until all were
+ * replaced too. */
+static void
+update_shared(struct master *m, const struct listener *l)
+{
+	struct wish w = { .flags = 0 };
+	struct proc *p;
+	size_t n = 0;
+
+	TAILQ_FOREACH(p, &m->procs, entry)
+		if (n < POLICY_ADOPTERS && p->state == PROC_READY &&
+		    slot_is_missing(p, l))
+			w.procs[n++] = p;
+	set_adopters(l, &l->slots[0], &w);
 }
 
 /* ---- listeners that leave ---- */
@@ -203,6 +237,8 @@ update_listener(struct master *m, const struct listener *l)
 			(void)find_able(m, l, able, true);
 		}
 		update_staying(m, l, able, with_sick);
+	} else {
+		update_shared(m, l);
 	}
 }
 
@@ -215,6 +251,18 @@ slot_update(struct master *m)
 		return;
 	for (i = 0; i < m->nlisteners; i++)
 		update_listener(m, m->listeners[i]);
+}
+
+void
+slot_on_replace(struct master *m, const struct listener *l, struct slot *s)
+{
+	struct proc *p;
+
+	TAILQ_FOREACH(p, &m->procs, entry)
+		if (p->state != PROC_DEAD && knows(p, l))
+			(void)tell(p, CTL_RELEASE, l, s, 0);
+	(void)memset(s->adopters, 0, sizeof(s->adopters));
+	master_on_change(m);
 }
 
 void

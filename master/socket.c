@@ -18,7 +18,7 @@
 static const struct {
 	const char *name;
 	int level, option;
-	size_t offset; /* of an int in struct url; 0 there: not set */
+	size_t offset; /* of an int in struct url */
 } int_options[] = {
 	{ "rcvbuf", SOL_SOCKET, SO_RCVBUF, offsetof(struct url, rcvbuf) },
 	{ "sndbuf", SOL_SOCKET, SO_SNDBUF, offsetof(struct url, sndbuf) },
@@ -155,8 +155,9 @@ bind_socket(int fd, const struct listener *l)
 	return rc;
 }
 
-int
-socket_open(struct listener *l, bool share, struct err *err)
+/* With all its options, and not bound yet. */
+static int
+make_socket(struct listener *l, bool share, struct err *err)
 {
 	char text[URL_TEXT_MAX];
 	int fd;
@@ -176,6 +177,29 @@ socket_open(struct listener *l, bool share, struct err *err)
 		return err_prefix(err, "listen on %s",
 		    url_print_short(&l->url, text, sizeof(text)));
 	}
+	return fd;
+}
+
+int
+socket_learn(struct listener *l, struct err *err)
+{
+	bool share = l->has_slot_per_place || l->url.reuseport == URL_TRUE;
+	int fd = make_socket(l, share, err);
+
+	if (fd == -1)
+		return -1;
+	audit_learn(&l->audit, fd, &l->addr, socket_backlog(l));
+	closefd(&fd);
+	return 0;
+}
+
+int
+socket_open(struct listener *l, bool share, struct err *err)
+{
+	int fd = make_socket(l, share, err);
+
+	if (fd == -1)
+		return -1;
 	if (bind_socket(fd, l) == -1) {
 		socket_explain(l, err);
 		closefd(&fd);

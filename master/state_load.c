@@ -143,7 +143,9 @@ load_listener(struct loader *ld, const struct tlv *nest, void *arg)
 	    each(ld, nest, STATE_SLOT, load_slot, l) == -1 ||
 	    load_address(ld, nest, l) == -1)
 		return -1;
-	return each(ld, nest, STATE_MEMBER, load_member, l);
+	if (each(ld, nest, STATE_MEMBER, load_member, l) == -1)
+		return -1;
+	return ld->is_trial ? 0 : socket_learn(l, ld->err);
 }
 
 /* ---- generations ---- */

@@ -83,6 +83,7 @@ static const struct field slot_fields[] = {
 	I(3, place, -1, CONF_PROCESSES_MAX),
 	B(4, is_listening), B(5, is_excluded),
 	I(6, retire_ns, 0, BIG),
+	I(7, opened_ns, 0, BIG),
 };
 TABLE(state_slot_fields, slot_fields);
 #undef T

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 
 #include "master/master.h"
 
@@ -72,4 +74,38 @@ unixpath_remove(const char *path, dev_t dev, ino_t ino)
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_dev == dev &&
 	    st.st_ino == ino)
 		(void)unlink(path);
+}
+
+int
+unixpath_claim(struct listener *l, struct err *err)
+{
+	const char *path = l->url.path;
+	unsigned uid, gid;
+	struct stat st;
+	int fd, rc = 0;
+
+	if (path[0] == '@')
+		return 0;
+	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		closefd(&fd);
+		return err_sys(err, "unix path %s", path);
+	}
+	/* In a folder that others can write, something else may stand there
+	 * by now: it must not get our owner. */
+	if (!S_ISSOCK(st.st_mode)) {
+		closefd(&fd);
+		return err_set(err, EXIT_CANT_CREATE,
+		    "%s was replaced by something else", path);
+	}
+	l->owns_path = true;
+	l->path_dev = st.st_dev;
+	l->path_ino = st.st_ino;
+	if (l->url.owner[0] != '\0' &&
+	    sscanf(l->url.owner, "%u:%u", &uid, &gid) == 2)
+		rc = fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
+	if (rc == -1)
+		err_sys(err, "owner=%s of %s", l->url.owner, path);
+	closefd(&fd);
+	return rc;
 }

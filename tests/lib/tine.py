@@ -38,6 +38,7 @@ class Tine:
         # not into our log
         self.stage = stage
         self.folder = folder
+        self.user = user
         self.control = os.path.join(folder, "control.sock") if control else None
         self.reports = reports
         self.leaves = leaves
@@ -173,7 +174,8 @@ class Tine:
     def tinectl(self, *args, timeout=40):
         return subprocess.run(
             [self.stage.tinectl, "-C", self.control, *map(str, args)],
-            capture_output=True, text=True, timeout=timeout, check=False)
+            capture_output=True, text=True, timeout=timeout, check=False,
+            user=self.user)
 
     def status(self):
         done = self.tinectl("status", "--json")

@@ -383,8 +383,6 @@ listener_split(struct master *m, struct listener *l, size_t places,
 		return -1;
 	}
 	l->slots[0].place = 0;
-	if (was_shared)
-		l->split_ns = mono_ns();
 	/* What was learnt before still counts. */
 	if (socket_learn(l, err) == -1)
 		log_warn("%s", err->text);

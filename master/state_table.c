@@ -68,7 +68,6 @@ TABLE(state_whole_fields, whole_fields);
 #define T struct listener
 static const struct field listener_fields[] = {
 	I(1, said_port, 0, UINT16_MAX),
-	I(2, split_ns, 0, BIG),
 	B(3, has_slot_per_place),
 	B(4, owns_path),
 	I(5, path_dev, 0, BIG), I(6, path_ino, 0, BIG),

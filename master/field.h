@@ -14,7 +14,7 @@
 #include "shared/err.h"
 
 enum field_kind {
-	FIELD_INT,  /* signed or not, of 1, 4 or 8 bytes, within bounds */
+	FIELD_INT,  /* signed or not, of 1, 2, 4 or 8 bytes, within bounds */
 	FIELD_REAL, /* double */
 	FIELD_TEXT, /* array of char with a null byte in it */
 	FIELD_BYTES,

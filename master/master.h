@@ -514,8 +514,8 @@ char *spawn_words(int wait_status, char *dst, size_t size);
 
 /* ---- mctl.c ---- */
 
-/* Send a message. False: the child is gone, or cannot be told now; a message
- * without a descriptor then goes out when it reads again. */
+/* Send a message. False: the child is gone, or cannot be told now; START,
+ * DRAIN, RESUME and STOP then go out when it reads again. */
 bool mctl_send(struct proc *, enum ctl_type, const void *payload, size_t len,
     int fd);
 /* As the image before us left it. */

@@ -329,6 +329,11 @@ static const unsigned overrules[CTL_NTYPES] = {
 	[CTL_STOP] = BIT(CTL_DRAIN) | BIT(CTL_RESUME),
 };
 
+/* What can be said again without its payload, or is made anew by proc_tell().
+ * The rest comes again from whoever has something to say. */
+#define REPEATABLE                                                             \
+	(BIT(CTL_START) | BIT(CTL_DRAIN) | BIT(CTL_RESUME) | BIT(CTL_STOP))
+
 bool
 mctl_send(struct proc *p, enum ctl_type type, const void *payload, size_t len,
     int fd)
@@ -363,7 +368,7 @@ mctl_send(struct proc *p, enum ctl_type type, const void *payload, size_t len,
 		p->blocked_ns = mono_ns();
 	if (errno == EAGAIN)
 		watch(p, EV_READ | EV_WRITE);
-	p->owed |= fd == -1 && type != CTL_RELEASE ? BIT(type) : 0;
+	p->owed |= BIT(type) & REPEATABLE;
 	return false;
 }
 

@@ -137,6 +137,20 @@ a_child_that_is_busy_is_told_when_it_reads_again(void **state)
 	assert_int_equal(p->owed, 0);
 }
 
+/* Without its payload it would be a malformed record. */
+static void
+what_cannot_be_repeated_is_not_owed(void **state)
+{
+	struct ctl_logs logs = { .change = 1, .value = LOG_DEBUG };
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	fixture_block(p);
+	p->owed = 0;
+	assert_false(mctl_send(p, CTL_LEVEL, &logs, sizeof(logs), -1));
+	assert_int_equal(p->owed, 0);
+}
+
 static void
 a_child_that_does_not_read_for_long_is_killed(void **state)
 {
@@ -283,6 +297,7 @@ main(void)
 		with_fixture(one_turn_reads_a_bounded_number_of_messages),
 		with_fixture(the_end_of_the_channel_is_death),
 		with_fixture(a_child_that_is_busy_is_told_when_it_reads_again),
+		with_fixture(what_cannot_be_repeated_is_not_owed),
 		with_fixture(a_child_that_does_not_read_for_long_is_killed),
 		with_fixture(last_words_are_heard_after_death_and_escaped),
 		with_fixture(an_absurd_number_of_cut_connections_is_clamped),

@@ -71,7 +71,7 @@ master_is_serving(const struct master *m)
 {
 	/* As long as a stop is delayed, all goes on. */
 	return (m->state >= MASTER_STARTING && m->state < MASTER_STOPPING) ||
-	    ev_is_active(&m->delay_w);
+	    m->delay_w.active;
 }
 
 const char *
@@ -429,7 +429,8 @@ settle(struct master *m)
 			check_start(m);
 		op_step(m);
 		slot_update(m);
-		if (m->state == MASTER_STOPPING && is_alone(m))
+		if (m->state == MASTER_STOPPING && !ev_is_active(&m->delay_w) &&
+		    is_alone(m))
 			master_set_state(m, MASTER_EXIT);
 		if (m->control != NULL)
 			control_on_change(m->control);

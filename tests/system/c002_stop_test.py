@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """tinectl stop: returns when the master is gone, gently or at once."""
 
+import os
+import signal
 import threading
+import time
 
 import net
 import procs
@@ -74,3 +77,19 @@ def test_the_control_socket_is_gone_after_the_stop(tine):
     t.tinectl("stop")
     t.wait(5)
     assert net.is_refused(t.control)
+
+
+def test_a_death_during_the_drain_delay_does_not_end_it(tine):
+    t = tine("-o", "timing.drain-delay=2s", "-n", "1", "-l", "tcp://127.0.0.1:0",
+             "echo")
+    begin = time.monotonic()
+    t.signal(signal.SIGTERM)
+    t.wait_log("going on for 2 s")
+    (victim,) = t.children().values()
+    os.kill(victim, signal.SIGKILL)
+    t.wait_children(1, without=[victim])
+    with t.connect() as s:
+        s.sendall(b"x")
+        assert s.recv(1) == b"x"
+    assert t.wait() == 0
+    assert time.monotonic() - begin >= 2

@@ -137,6 +137,7 @@ UNIT_WRAP_test_checkrun := child_main
 UNIT_WRAP_test_slot := spawn_child
 UNIT_WRAP_test_mctl := spawn_child
 UNIT_WRAP_test_logs := spawn_child
+UNIT_WRAP_test_admin := spawn_child
 UNIT_WRAP_test_status := spawn_child
 UNIT_WRAP_test_metrics := spawn_child
 UNIT_WRAP_test_control := spawn_child master_stop

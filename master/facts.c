@@ -120,6 +120,8 @@ facts_of_all(const struct master *m, struct facts_totals *f)
 	for (i = 0; i < BOARD_NCOUNTERS; i++)
 		f->counters[i] = clamp(m->totals[i]);
 	TAILQ_FOREACH(p, &m->procs, entry) {
+		if (proc_is_admin(p))
+			continue;
 		board_read(&m->board, p->page, &copy);
 		for (i = 0; i < BOARD_NCOUNTERS; i++)
 			f->counters[i] =

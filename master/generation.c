@@ -22,8 +22,9 @@ count_listens(const struct conf *conf)
 	return n;
 }
 
-struct generation *
-generation_new(struct master *m, struct conf *conf)
+/* Takes conf over. */
+static struct generation *
+make(struct conf *conf)
 {
 	struct generation *g = calloc(1, sizeof(*g));
 	size_t n = count_listens(conf);
@@ -36,12 +37,22 @@ generation_new(struct master *m, struct conf *conf)
 		return NULL;
 	}
 	g->nlisteners = n;
-	g->number = ++m->last_generation;
 	g->conf = *conf;
 	*conf = (struct conf){ 0 };
 	if (g->conf.processes == 0)
 		g->conf.processes = g->conf.processes_max =
 		    cpus_count(CPUS_CGROUP_ROOT);
+	return g;
+}
+
+struct generation *
+generation_new(struct master *m, struct conf *conf)
+{
+	struct generation *g = make(conf);
+
+	if (g == NULL)
+		return NULL;
+	g->number = ++m->last_generation;
 	TAILQ_INSERT_TAIL(&m->generations, g, entry);
 	return g;
 }
@@ -75,10 +86,23 @@ generation_copy(struct master *m, const struct generation *from)
 	return g;
 }
 
-static void
-generation_free(struct master *m, struct generation *g)
+struct generation *
+generation_new_admin(struct master *m, struct conf *conf)
 {
-	TAILQ_REMOVE(&m->generations, g, entry);
+	struct generation *g = make(conf);
+
+	if (g == NULL)
+		return NULL;
+	g->number = m->generation->number;
+	g->is_admin = true;
+	TAILQ_INSERT_TAIL(&m->admin.generations, g, entry);
+	return g;
+}
+
+static void
+generation_free(struct generation_list *list, struct generation *g)
+{
+	TAILQ_REMOVE(list, g, entry);
 	conf_free(&g->conf);
 	free(g->listeners);
 	free(g);
@@ -92,7 +116,10 @@ generation_sweep(struct master *m)
 	TAILQ_FOREACH_SAFE(g, &m->generations, entry, next)
 		if (g->children == 0 && g != m->generation &&
 		    g != m->reload.next && g != m->roll.from && g != m->roll.to)
-			generation_free(m, g);
+			generation_free(&m->generations, g);
+	TAILQ_FOREACH_SAFE(g, &m->admin.generations, entry, next)
+		if (g->children == 0 && g != m->admin.generation)
+			generation_free(&m->admin.generations, g);
 }
 
 void
@@ -101,8 +128,10 @@ generation_free_all(struct master *m)
 	struct generation *g;
 
 	while ((g = TAILQ_FIRST(&m->generations)) != NULL)
-		generation_free(m, g);
-	m->generation = NULL;
+		generation_free(&m->generations, g);
+	while ((g = TAILQ_FIRST(&m->admin.generations)) != NULL)
+		generation_free(&m->admin.generations, g);
+	m->generation = m->admin.generation = NULL;
 }
 
 bool

@@ -20,6 +20,7 @@ struct master;
 struct generation {
 	unsigned number; /* from 1, never used twice */
 	int children;    /* processes of it that are not reaped */
+	bool is_admin;   /* what the admin child lives by: see admin.h */
 	struct conf conf;
 	/* One for each listen of each server, in their order; the listeners
 	 * are the master's. */
@@ -36,6 +37,9 @@ struct generation *generation_new(struct master *, struct conf *);
 /* The next generation, of the same configuration and listeners. NULL: no
  * memory. */
 struct generation *generation_copy(struct master *, const struct generation *);
+/* What the admin child is to live by while the serving generation serves, in
+ * the admin's list. NULL as above. */
+struct generation *generation_new_admin(struct master *, struct conf *);
 /* Free those that nobody needs any more. */
 void generation_sweep(struct master *);
 void generation_free_all(struct master *);

@@ -171,7 +171,8 @@ listener_add(struct master *m, const struct generation *g,
 	}
 	l->url = *url;
 	l->said_port = url->port;
-	l->has_slot_per_place =
+	l->is_admin = g->is_admin;
+	l->has_slot_per_place = !l->is_admin &&
 	    policy_has_slot_per_place(url, g->conf.accept, m->nplaces);
 	all[m->nlisteners++] = l;
 	return l;
@@ -190,7 +191,8 @@ listener_drop(struct master *m, struct listener *l)
 	steer_fini(&l->steer);
 	if (l->owns_path)
 		unixpath_remove(l->url.path, l->path_dev, l->path_ino);
-	TAILQ_FOREACH(g, &m->generations, entry)
+	TAILQ_FOREACH(g, l->is_admin ? &m->admin.generations : &m->generations,
+	    entry)
 		for (i = 0; i < g->nlisteners; i++)
 			if (g->listeners[i] == l)
 				g->listeners[i] = NULL;
@@ -223,7 +225,8 @@ find(struct master *m, const struct generation *g, const struct url *url)
 		struct listener *l = m->listeners[i];
 
 		/* Two of port 0 are two listeners. */
-		if (is_same_address(l, url) && !generation_find(g, l, &where))
+		if (is_same_address(l, url) && l->is_admin == g->is_admin &&
+		    !generation_find(g, l, &where))
 			return l;
 	}
 	return NULL;
@@ -398,7 +401,7 @@ listener_widen(struct master *m, int places, struct err *err)
 		struct listener *l = m->listeners[i];
 
 		/* One that may yet come back is widened, too. */
-		if (l->is_closing ||
+		if (l->is_closing || l->is_admin ||
 		    (!l->has_slot_per_place &&
 			!policy_has_slot_per_place(&l->url, m->conf->accept,
 			    places)))
@@ -487,7 +490,7 @@ listener_leave(struct master *m, const struct generation *g)
 	for (i = 0; i < m->nlisteners; i++) {
 		struct listener *l = m->listeners[i];
 
-		l->is_leaving = !generation_find(g, l, &where);
+		l->is_leaving = !l->is_admin && !generation_find(g, l, &where);
 		/* Who adopted a slot before was not told to keep it. */
 		for (k = 0; l->is_leaving && k < l->nslots; k++) {
 			l->slots[k].empties = 0;
@@ -654,6 +657,16 @@ listener_tick(struct master *m)
 		else if (l->is_closing)
 			listener_drop(m, l);
 	}
+}
+
+void
+listener_close_service(struct master *m)
+{
+	size_t i = m->nlisteners;
+
+	while (i-- > 0)
+		if (!m->listeners[i]->is_admin)
+			listener_drop(m, m->listeners[i]);
 }
 
 void

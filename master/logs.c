@@ -250,9 +250,9 @@ on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	TAILQ_FOREACH(p, &m->procs, entry)
 		if (p->ctl != -1 && p->log_change != m->log_change)
-			log_warn("child %d (pid %ld): has not taken the "
+			log_warn("%s (pid %ld): has not taken the "
 				 "change of the log within %.0f s, is %s",
-			    p->place->number, (long)p->pid, LOGS_PATIENCE_S,
+			    p->place->name, (long)p->pid, LOGS_PATIENCE_S,
 			    proc_state_names[p->state]);
 }
 

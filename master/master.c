@@ -80,6 +80,8 @@ master_handler_of(const struct master *m, const struct listener *l)
 	struct ctl_slot where;
 	const struct generation *g;
 
+	if (l->is_admin)
+		return ADMIN_HANDLER;
 	if (l->url.handler[0] != '\0')
 		return l->url.handler;
 	/* One that a reload adds or leaves is not the serving generation's. */
@@ -262,6 +264,9 @@ drain_all(struct master *m)
 	struct proc *p, *next;
 
 	TAILQ_FOREACH_SAFE(p, &m->procs, entry, next) {
+		/* It tells that we are not ready, to the end. */
+		if (proc_is_admin(p))
+			continue;
 		if (p->state == PROC_READY || p->state == PROC_SUSPECT)
 			proc_drain(p, CTL_STOPPING);
 		else if (p->state != PROC_DRAINING)
@@ -277,9 +282,21 @@ drain_all(struct master *m)
 static void
 on_hush(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct master *m = w->data;
+
 	(void)loop;
 	(void)revents;
-	listener_close_all(w->data);
+	listener_close_service(m);
+	if (m->admin.is_ending)
+		listener_close_all(m);
+}
+
+void
+master_hush(struct master *m)
+{
+	ev_timer_stop(m->loop, &m->hush_w);
+	ev_timer_set(&m->hush_w, HUSH_S, 0);
+	ev_timer_start(m->loop, &m->hush_w);
 }
 
 /* No more forks, no more service: from here on it only waits for the end. */
@@ -290,9 +307,11 @@ end_service(struct master *m, double patience)
 
 	for (i = 0; i < m->nplaces_used; i++)
 		place_stop(&m->places[i]);
+	if (m->admin.place != NULL)
+		place_stop(m->admin.place);
 	ev_timer_set(&m->force_w, patience, 0);
 	ev_timer_start(m->loop, &m->force_w);
-	ev_timer_start(m->loop, &m->hush_w);
+	master_hush(m);
 	master_on_change(m);
 }
 
@@ -408,14 +427,15 @@ log_end(const struct master *m)
 
 /* ---- between two turns of the loop ---- */
 
-/* All are gone, but for those that are stuck in the kernel. */
+/* All are gone, but for the admin child and those that are stuck in the
+ * kernel. */
 static bool
 is_alone(const struct master *m)
 {
 	const struct proc *p;
 
 	TAILQ_FOREACH(p, &m->procs, entry)
-		if (!p->is_buried)
+		if (!p->is_buried && !proc_is_admin(p))
 			return false;
 	return true;
 }
@@ -429,8 +449,9 @@ settle(struct master *m)
 			check_start(m);
 		op_step(m);
 		slot_update(m);
+		admin_step(m);
 		if (m->state == MASTER_STOPPING && !ev_is_active(&m->delay_w) &&
-		    is_alone(m))
+		    is_alone(m) && admin_end(m))
 			master_set_state(m, MASTER_EXIT);
 		if (m->control != NULL)
 			control_on_change(m->control);
@@ -561,7 +582,8 @@ set_starting(struct master *m)
 {
 	struct err err;
 
-	if (open_control(m, &err) == -1 || open_places(m, &err) == -1) {
+	if (open_control(m, &err) == -1 || open_places(m, &err) == -1 ||
+	    admin_start(m, &err) == -1) {
 		master_fail(m, &err);
 		return;
 	}
@@ -584,7 +606,8 @@ on_bind(struct ev_loop *loop, ev_timer *w, int revents)
 	    (double)(mono_ns() - m->started_ns) / (double)NSEC_PER_SEC;
 
 	(void)revents;
-	if (listener_open_all(m, m->generation, &m->bind_error) == 0) {
+	if (listener_open_all(m, m->generation, &m->bind_error) == 0 &&
+	    admin_open(m, &m->bind_error) == 0) {
 		set_starting(m);
 		return;
 	}
@@ -629,6 +652,7 @@ init_members(struct master *m)
 		.guard_log = { .burst = 20 },
 	};
 	TAILQ_INIT(&m->generations);
+	TAILQ_INIT(&m->admin.generations);
 	TAILQ_INIT(&m->procs);
 	TAILQ_INIT(&m->checkruns);
 }
@@ -661,7 +685,8 @@ master_fini(struct master *m)
 	binary_fini(&m->binary);
 	board_close(&m->board);
 	free(m->places);
-	m->places = NULL;
+	free(m->admin.place);
+	m->places = m->admin.place = NULL;
 	signals_end(m);
 	logs_fini(m);
 	ev_loop_destroy(m->loop);

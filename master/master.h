@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "master/audit.h"
+#include "master/admin.h"
 #include "master/binary.h"
 #include "master/checkrun.h"
 #include "master/generation.h"
@@ -66,6 +67,7 @@ struct listener {
 	struct addr addr;   /* likewise */
 	uint16_t said_port; /* 0: the kernel chose the one in the URL */
 	bool has_slot_per_place;
+	bool is_admin;   /* of no generation that serves: see admin.h */
 	bool is_added;   /* by a reload that may be undone */
 	bool is_changed; /* likewise: `before` counts */
 	bool is_leaving; /* the rolled generation does not have it */
@@ -133,6 +135,7 @@ struct proc {
 	bool is_guilty;   /* killed for breaking the protocol */
 	bool is_killed;   /* by us */
 	bool is_buried;   /* its place has heard of its death */
+	bool is_asking;   /* said ASK, and was not told yet */
 	int wait_status;
 	struct policy_rate messages;
 	char last_words[CTL_TEXT_MAX]; /* text of FATAL, escaped, or "" */
@@ -145,7 +148,8 @@ TAILQ_HEAD(proc_list, proc);
 /* Room for one child. Draining children are in the master's list only. */
 struct place {
 	struct master *master;
-	int number;
+	int number;    /* or HERITAGE_ADMIN */
+	char name[16]; /* of its children, in the log: "child 3" */
 	struct proc *incumbent;
 	struct proc *successor; /* replaces the incumbent once READY */
 	bool is_due;            /* fork for it between this turn and the next */
@@ -201,13 +205,14 @@ struct master {
 	struct place *places;  /* CONF_PROCESSES_MAX, so that none ever moves */
 	int nplaces;           /* children that are wanted */
 	int nplaces_used;      /* more while places are being left */
+	struct admin admin;
 	struct operations ops;
 	struct reload reload;
 	struct upgrade upgrade;
 	struct roll roll;
 	struct scale scale;
-	struct proc_list procs; /* all that are not reaped */
-	int count[PROC_NSTATES];
+	struct proc_list procs;  /* all that are not reaped */
+	int count[PROC_NSTATES]; /* of those that are not the admin child */
 	struct board board;
 	int pid_fd;          /* of the locked pidfile; -1: none */
 	int log_fd;          /* what the log uses; children are born with it */
@@ -272,6 +277,8 @@ void master_abandon(struct master *);
 void master_stop(struct master *, bool now);
 /* End with this code; err's text is printed for the operator. */
 void master_fail(struct master *, const struct err *);
+/* Children were told to drain for good: their listeners close soon. */
+void master_hush(struct master *);
 /* A child became READY, died or fell sick. What follows from it is done between
  * this turn of the loop and the next, so that no event handler runs inside
  * another. */
@@ -350,6 +357,8 @@ bool listener_is_closing(const struct master *);
 void listener_tick(struct master *);
 /* Stop listening and remove the unix paths that are ours. */
 void listener_close_all(struct master *);
+/* The same, but the admin listener goes on. */
+void listener_close_service(struct master *);
 /* The slots a child of this place is born with; fills out, at most max. */
 size_t listener_heritage(const struct generation *, int place,
     struct heritage_slot *out, size_t max);
@@ -424,7 +433,7 @@ void renew_tick(struct master *);
 /* ---- place.c ---- */
 
 void place_init(struct place *, struct master *, int number);
-/* It is wanted: fork for it. */
+/* It is wanted: fork for it, the generation that serves. */
 void place_open(struct place *);
 /* As the image before us left it, its children excepted; retry: seconds to the
  * next fork, or -1. */
@@ -464,6 +473,8 @@ void proc_start(struct proc *);
 void proc_on_ready(struct proc *);
 /* Call it back from its drain: it says READY when it comes. */
 void proc_resume(struct proc *);
+/* It is none of the children that serve: it counts nowhere. */
+bool proc_is_admin(const struct proc *);
 /* It had said that it leaves, and left in order. */
 bool proc_has_left(const struct proc *);
 void proc_set_state(struct proc *, enum proc_state);

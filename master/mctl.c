@@ -49,16 +49,26 @@ may_report(struct proc *p)
 	return true;
 }
 
-static void
-on_drained(struct proc *p, const struct ctl_msg *msg)
+/* Connections that the end of its drain closed. */
+static uint32_t
+count_cut(struct proc *p, const struct ctl_msg *msg)
 {
 	uint32_t cut = MIN_OF(msg->body.drained.cut, 1U << 20);
 
-	p->master->cut += cut;
+	if (!proc_is_admin(p))
+		p->master->cut += cut;
+	return cut;
+}
+
+static void
+on_drained(struct proc *p, const struct ctl_msg *msg)
+{
+	uint32_t cut = count_cut(p, msg);
+
 	if (cut > 0 && may_report(p))
-		log_warn("child %d (pid %ld): %u connections cut at the end of "
+		log_warn("%s (pid %ld): %u connections cut at the end of "
 			 "its drain",
-		    p->place->number, (long)p->pid, (unsigned)cut);
+		    p->place->name, (long)p->pid, (unsigned)cut);
 	proc_on_drained(p);
 }
 
@@ -81,9 +91,8 @@ static void
 on_sick(struct proc *p, const struct ctl_msg *msg)
 {
 	if (!p->is_sick && may_report(p))
-		log_warn("child %d (pid %ld): cannot accept: %s",
-		    p->place->number, (long)p->pid,
-		    strerror(msg->body.sick.code));
+		log_warn("%s (pid %ld): cannot accept: %s", p->place->name,
+		    (long)p->pid, strerror(msg->body.sick.code));
 	set_sick(p, true);
 }
 
@@ -103,8 +112,8 @@ on_recycle(struct proc *p, const struct ctl_msg *msg)
 		return; /* DRAIN is under way */
 	if (p == p->place->incumbent && p->state == PROC_READY &&
 	    place_recycle(p->place, CTL_RECYCLED))
-		log_info("child %d (pid %ld): asks to be replaced: %s",
-		    p->place->number, (long)p->pid, ctl_reason_names[why]);
+		log_info("%s (pid %ld): asks to be replaced: %s",
+		    p->place->name, (long)p->pid, ctl_reason_names[why]);
 	/* However long its successor takes: it is to go on until DRAIN. */
 	proc_tell(p, CTL_RESUME);
 }
@@ -120,12 +129,19 @@ static void
 on_shutdown(struct proc *p, const struct ctl_msg *msg)
 {
 	keep_last_words(p, msg);
-	log_info("child %d (pid %ld): a handler stops the server: %s",
-	    p->place->number, (long)p->pid, p->last_words);
+	log_info("%s (pid %ld): a handler stops the server: %s", p->place->name,
+	    (long)p->pid, p->last_words);
 	/* A crash that follows is not what it wanted to say. */
 	p->last_words[0] = '\0';
 	if (p->master->state != MASTER_STOPPING)
 		master_stop(p->master, false);
+}
+
+static void
+on_ask(struct proc *p, const struct ctl_msg *msg)
+{
+	(void)msg;
+	admin_on_ask(p);
 }
 
 #ifdef TINE_SKEW
@@ -158,6 +174,7 @@ static const struct {
 	[CTL_RECYCLE] = { LIVE, on_recycle },
 	[CTL_SHUTDOWN] = { LIVE, on_shutdown },
 	[CTL_FATAL] = { LIVE, keep_last_words },
+	[CTL_ASK] = { SERVING, on_ask },
 #ifdef TINE_SKEW
 	[CTL_SKEWED] = { LIVE, on_skewed },
 #endif
@@ -176,12 +193,22 @@ may_stop(const struct conf *conf)
 	return false;
 }
 
+static bool
+may_say(const struct proc *p, enum ctl_type type)
+{
+	if (verbs[type].fn == NULL || !(verbs[type].states & BIT(p->state)))
+		return false;
+	if (type == CTL_SHUTDOWN)
+		return may_stop(&p->generation->conf);
+	return type != CTL_ASK || proc_is_admin(p);
+}
+
 static void
 accuse(struct proc *p, const char *what)
 {
-	log_error("child %d (pid %ld): broke the protocol of its channel: %s "
+	log_error("%s (pid %ld): broke the protocol of its channel: %s "
 		  "while %s; killing it",
-	    p->place->number, (long)p->pid, what, proc_state_names[p->state]);
+	    p->place->name, (long)p->pid, what, proc_state_names[p->state]);
 	p->is_guilty = true;
 	proc_kill(p);
 }
@@ -200,8 +227,7 @@ dispatch(struct proc *p, const struct ctl_msg *msg)
 {
 	enum ctl_type type = (enum ctl_type)msg->head.type;
 
-	if (verbs[type].fn == NULL || !(verbs[type].states & BIT(p->state)) ||
-	    (type == CTL_SHUTDOWN && !may_stop(&p->generation->conf)))
+	if (!may_say(p, type))
 		accuse(p, ctl_type_names[type]);
 	else if (is_rate_kept(p))
 		verbs[type].fn(p, msg);
@@ -303,8 +329,7 @@ read_last_words(struct proc *p)
 			keep_last_words(p, &msg);
 			break;
 		case CTL_DRAINED:
-			p->master->cut +=
-			    MIN_OF(msg.body.drained.cut, 1U << 20);
+			(void)count_cut(p, &msg);
 			break;
 		default:
 			break;
@@ -385,9 +410,9 @@ mctl_tick(struct proc *p)
 			on_unblocked(p);
 		return;
 	}
-	log_error("child %d (pid %ld): has not read its channel for %.0f s; "
+	log_error("%s (pid %ld): has not read its channel for %.0f s; "
 		  "killing it",
-	    p->place->number, (long)p->pid, p->generation->conf.hang_timeout);
+	    p->place->name, (long)p->pid, p->generation->conf.hang_timeout);
 	p->is_guilty = true;
 	proc_kill(p);
 }

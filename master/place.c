@@ -47,6 +47,8 @@ void
 place_init(struct place *pl, struct master *m, int number)
 {
 	*pl = (struct place){ .master = m, .number = number };
+	(void)snprintf(pl->name, sizeof(pl->name),
+	    number == HERITAGE_ADMIN ? "admin child" : "child %d", number);
 	ev_init(&pl->retry_w, on_retry);
 	pl->retry_w.data = pl;
 }
@@ -54,7 +56,10 @@ place_init(struct place *pl, struct master *m, int number)
 void
 place_open(struct place *pl)
 {
-	pl->generation = pl->master->generation;
+	struct master *m = pl->master;
+
+	pl->generation =
+	    pl->number == HERITAGE_ADMIN ? m->admin.generation : m->generation;
 	pl->strikes = 0;
 	fork_now(pl, false);
 }
@@ -157,6 +162,15 @@ is_wanting(const struct place *pl)
 	    (pl->wants_successor && pl->successor == NULL);
 }
 
+static void
+fork_if_due(struct place *pl)
+{
+	if (!pl->is_due || !is_wanting(pl) || !may_fork(pl))
+		return;
+	pl->is_due = false;
+	fork_one(pl);
+}
+
 void
 place_fork_due(struct master *m)
 {
@@ -164,14 +178,10 @@ place_fork_due(struct master *m)
 
 	if (!master_is_serving(m))
 		return;
-	for (i = 0; i < m->nplaces; i++) {
-		struct place *pl = &m->places[i];
-
-		if (!pl->is_due || !is_wanting(pl) || !may_fork(pl))
-			continue;
-		pl->is_due = false;
-		fork_one(pl);
-	}
+	if (m->admin.place != NULL)
+		fork_if_due(m->admin.place);
+	for (i = 0; i < m->nplaces; i++)
+		fork_if_due(&m->places[i]);
 }
 
 /* For whoever waits for a child of this place. */
@@ -228,7 +238,7 @@ place_on_death(struct place *pl, struct proc *p)
 	}
 	if (!master_is_serving(m))
 		return;
-	m->crashes += !proc_has_left(p);
+	m->crashes += !proc_has_left(p) && !proc_is_admin(p);
 	if (is_wanting(pl))
 		refill(pl, p);
 	roll_on_death(m, p);

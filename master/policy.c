@@ -50,6 +50,12 @@ policy_surge(int processes)
 	return MAX_OF(1, processes / 4);
 }
 
+int
+policy_quorum(int processes)
+{
+	return MAX_OF(1, processes / 2);
+}
+
 bool
 policy_is_strike(const struct policy_death *d)
 {

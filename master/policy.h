@@ -38,6 +38,9 @@ size_t policy_adopters(const bool *able, size_t nplaces, size_t place,
  * another. */
 int policy_surge(int processes);
 
+/* Fewer READY children than this are too few to send clients to. */
+int policy_quorum(int processes);
+
 /* How a child ended, as far as its place's future depends on it. */
 struct policy_death {
 	bool was_ready;

@@ -48,6 +48,19 @@ set_deadline(struct proc *p, double seconds)
 	ev_timer_start(p->master->loop, &p->deadline_w);
 }
 
+bool
+proc_is_admin(const struct proc *p)
+{
+	return p->place->number == HERITAGE_ADMIN;
+}
+
+static void
+count(const struct proc *p, enum proc_state state, int n)
+{
+	if (!proc_is_admin(p))
+		p->master->count[state] += n;
+}
+
 struct proc *
 proc_new(struct place *place, pid_t pid, int pidfd, int ctl, int page)
 {
@@ -70,7 +83,7 @@ proc_new(struct place *place, pid_t pid, int pidfd, int ctl, int page)
 	p->noise = drand48();
 	p->log_change = m->log_change;
 	p->born_ns = mono_ns();
-	m->count[PROC_STARTING]++;
+	count(p, PROC_STARTING, 1);
 	TAILQ_INSERT_TAIL(&m->procs, p, entry);
 	ev_init(&p->deadline_w, on_deadline);
 	p->deadline_w.data = p;
@@ -96,7 +109,7 @@ proc_adopt(const struct proc *as, const struct ctl_dialect *dialect,
 	*copy = *dialect;
 	p->dialect = p->foreign_dialect = copy;
 	p->generation->children++;
-	m->count[p->state]++;
+	count(p, p->state, 1);
 	TAILQ_INSERT_TAIL(&m->procs, p, entry);
 	ev_init(&p->deadline_w, on_deadline);
 	p->deadline_w.data = p;
@@ -112,7 +125,7 @@ proc_free(struct proc *p)
 	struct master *m = p->master;
 
 	ev_timer_stop(m->loop, &p->deadline_w);
-	m->count[p->state]--;
+	count(p, p->state, -1);
 	p->generation->children--;
 	TAILQ_REMOVE(&m->procs, p, entry);
 	closefd(&p->pidfd);
@@ -127,13 +140,13 @@ proc_set_state(struct proc *p, enum proc_state to)
 	struct master *m = p->master;
 
 	assert(proc_next[p->state] & BIT(to));
-	log_debug("child %d (pid %ld): %s > %s", p->place->number, (long)p->pid,
+	log_debug("%s (pid %ld): %s > %s", p->place->name, (long)p->pid,
 	    proc_state_names[p->state], proc_state_names[to]);
 	/* One start-timeout covers all from birth to READY. */
 	if (to != PROC_PREPARED || p->is_held)
 		ev_timer_stop(m->loop, &p->deadline_w);
-	m->count[p->state]--;
-	m->count[to]++;
+	count(p, p->state, -1);
+	count(p, to, 1);
 	p->last_state = p->state;
 	p->state = to;
 	if (master_is_serving(m) && m->state != MASTER_STARTING)
@@ -198,8 +211,10 @@ proc_on_ready(struct proc *p)
 	if (p->ready_ns == 0)
 		p->ready_ns = mono_ns();
 	proc_set_state(p, PROC_READY);
-	m->was_ready = true;
-	m->stillborn = 0;
+	if (!proc_is_admin(p)) {
+		m->was_ready = true;
+		m->stillborn = 0;
+	}
 	place_on_ready(p->place, p);
 	master_on_change(m);
 }
@@ -266,7 +281,7 @@ note_stillbirth(const struct proc *p)
 	struct master *m = p->master;
 	char words[64];
 
-	if (m->was_ready)
+	if (m->was_ready || proc_is_admin(p))
 		return;
 	m->stillborn++;
 	(void)snprintf(m->last_words, sizeof(m->last_words), "%s",
@@ -280,16 +295,16 @@ static void
 on_late_death(struct proc *p)
 {
 	if (!p->is_killed) {
-		log_error("child %d (pid %ld): closed its channel and lives "
+		log_error("%s (pid %ld): closed its channel and lives "
 			  "on; killing it",
-		    p->place->number, (long)p->pid);
+		    p->place->name, (long)p->pid);
 		p->is_guilty = true;
 		proc_kill(p);
 		return;
 	}
 	/* Stuck in the kernel: its place must not wait for it. */
-	log_error("child %d (pid %ld): killed, but not gone after %.0f s",
-	    p->place->number, (long)p->pid, REAP_PATIENCE_S);
+	log_error("%s (pid %ld): killed, but not gone after %.0f s",
+	    p->place->name, (long)p->pid, REAP_PATIENCE_S);
 	p->wait_status = SIGKILL;
 	p->is_buried = true;
 	note_stillbirth(p);
@@ -310,14 +325,14 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 	case PROC_PREPARED:
 		if (p->is_hung)
 			break;
-		log_error("child %d (pid %ld): not ready within start-timeout",
-		    p->place->number, (long)p->pid);
+		log_error("%s (pid %ld): not ready within start-timeout",
+		    p->place->name, (long)p->pid);
 		break;
 	case PROC_DRAINING:
 		if (p->is_hung)
 			break;
-		log_warn("child %d (pid %ld): did not leave in time",
-		    p->place->number, (long)p->pid);
+		log_warn("%s (pid %ld): did not leave in time", p->place->name,
+		    (long)p->pid);
 		break;
 	case PROC_DEAD:
 		on_late_death(p);
@@ -362,15 +377,15 @@ log_obituary(const struct proc *p)
 	char words[64];
 
 	log_write(is_expected ? LOG_INFO : LOG_WARN,
-	    "child %d (pid %ld, gen %u) ended: %s, %.3f s old, was %s%s%s",
-	    p->place->number, (long)p->pid, p->generation->number,
+	    "%s (pid %ld, gen %u) ended: %s, %.3f s old, was %s%s%s",
+	    p->place->name, (long)p->pid, p->generation->number,
 	    spawn_words(p->wait_status, words, sizeof(words)), age,
 	    proc_state_names[p->last_state], p->last_words[0] ? ": " : "",
 	    p->last_words);
 }
 
 static void
-fold_counters(struct proc *p)
+fold_counters(const struct proc *p)
 {
 	struct master *m = p->master;
 	struct board_copy copy;
@@ -383,7 +398,6 @@ fold_counters(struct proc *p)
 	for (i = 0; i < BOARD_NCOUNTERS; i++)
 		m->totals[i] =
 		    MIN_OF(m->totals[i] + copy.counters[i], BOARD_COUNT_MAX);
-	board_give(&m->board, p->page);
 }
 
 void
@@ -400,7 +414,9 @@ proc_on_reaped(struct proc *p, int wait_status)
 	/* It cannot be signalled any more: the pid may have a new owner. */
 	closefd(&p->pidfd);
 	p->wait_status = wait_status;
-	fold_counters(p);
+	if (!proc_is_admin(p))
+		fold_counters(p);
+	board_give(&m->board, p->page);
 	log_obituary(p);
 	if (!p->is_buried) {
 		note_stillbirth(p);

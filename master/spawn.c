@@ -117,7 +117,7 @@ fork_child(struct place *pl, struct heritage *h, int parent_end, int *keep,
 
 	pid = fork_blocked();
 	if (pid == -1) {
-		err_sys(err, "fork for child %d", pl->number);
+		err_sys(err, "fork for %s", pl->name);
 		err_hint(err,
 		    "a limit on processes: ulimit -u, TasksMax=, pids.max");
 		return NULL;
@@ -129,7 +129,7 @@ fork_child(struct place *pl, struct heritage *h, int parent_end, int *keep,
 	pidfd = open_pidfd(pid);
 	p = pidfd == -1 ? NULL : proc_new(pl, pid, pidfd, parent_end, h->page);
 	if (p == NULL) {
-		err_sys(err, "descriptor for child %d", pl->number);
+		err_sys(err, "descriptor for %s", pl->name);
 		kill_newborn(pid);
 		closefd(&pidfd);
 	}
@@ -158,7 +158,7 @@ spawn_child(struct place *pl, struct err *err)
 
 	if (slots == NULL || keep == NULL || ctl_pair(channel) == -1 ||
 	    (h.page = board_take(&m->board)) == -1) {
-		err_sys(err, "resources for child %d", pl->number);
+		err_sys(err, "resources for %s", pl->name);
 	} else {
 		h.ctl = channel[1];
 		h.nslots =

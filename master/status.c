@@ -134,7 +134,7 @@ living_procs(const struct master *m, size_t *n)
 		return NULL;
 	*n = 0;
 	TAILQ_FOREACH(p, &m->procs, entry)
-		if (p->state != PROC_DEAD)
+		if (p->state != PROC_DEAD && !proc_is_admin(p))
 			procs[(*n)++] = p;
 	qsort(procs, *n, sizeof(const struct proc *), by_place_and_age);
 	return procs;
@@ -162,6 +162,30 @@ children_json(const struct master *m)
 	closefd(&proc_fd);
 	free(procs);
 	return array;
+}
+
+/* The child that serves the admin pages, which is none of the others. */
+static json_t *
+admin_json(const struct master *m)
+{
+	const struct place *pl = m->admin.place;
+	const struct proc *p;
+	char url[URL_TEXT_MAX];
+	bool is_alive;
+
+	if (pl == NULL)
+		return json_null();
+	p = pl->incumbent;
+	is_alive = p != NULL && p->state != PROC_DEAD;
+	/* The port is known to the listener only. */
+	(void)url_print_short(m->admin.generation->listeners[0] != NULL
+		? &m->admin.generation->listeners[0]->url
+		: &m->admin.generation->conf.servers[0].listens[0],
+	    url, sizeof(url));
+	return json_pack("{s:o, s:o, s:s, s:I}", "url", text_json(url), "pid",
+	    is_alive ? json_integer(p->pid) : json_null(), "state",
+	    proc_state_names[is_alive ? p->state : PROC_DEAD], "restarts",
+	    count(pl->restarts));
 }
 
 /* ---- the whole ---- */
@@ -202,9 +226,10 @@ master_json(const struct master *m)
 json_t *
 status_json(const struct master *m)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "version", TINE_VERSION,
-	    "master", master_json(m), "listeners", listeners_json(m),
-	    "children", children_json(m), "totals", totals_json(m));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "version",
+	    TINE_VERSION, "master", master_json(m), "listeners",
+	    listeners_json(m), "children", children_json(m), "totals",
+	    totals_json(m), "admin", admin_json(m));
 }
 
 char *

@@ -107,6 +107,12 @@ static const struct fact total_facts[] = {
 	{ ", dropped ",        "dropped",        "",        COUNT },
 };
 
+static const struct fact admin_facts[] = {
+	{ "admin ",            "url",            "",        TEXT },
+	{ "pid ",              "pid",            "",        NUMBER },
+	{ "",                  "state",          "",        TEXT },
+};
+
 static const struct fact error_facts[] = {
 	{ "last error: ",      "last_error",     "",        TEXT },
 };
@@ -237,6 +243,7 @@ static void
 print_head(const json_t *status, FILE *out)
 {
 	const json_t *master = json_object_get(status, "master");
+	const json_t *admin = json_object_get(status, "admin");
 	char version[TABLE_CELL_MAX];
 
 	print_value(version, sizeof(version),
@@ -248,6 +255,10 @@ print_head(const json_t *status, FILE *out)
 	print_facts(json_object_get(status, "totals"), total_facts,
 	    nitems(total_facts), out);
 	(void)fputc('\n', out);
+	if (json_is_object(admin)) {
+		print_facts(admin, admin_facts, nitems(admin_facts), out);
+		(void)fputc('\n', out);
+	}
 	if (json_is_string(json_object_get(master, "last_error"))) {
 		print_facts(master, error_facts, nitems(error_facts), out);
 		(void)fputc('\n', out);

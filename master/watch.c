@@ -87,9 +87,9 @@ suspect(struct proc *p, const struct board_copy *copy)
 	char doing[512];
 
 	describe(p, copy, doing, sizeof(doing));
-	log_warn("child %d (pid %ld): its heart has not beaten for %.1f s: "
+	log_warn("%s (pid %ld): its heart has not beaten for %.1f s: "
 		 "siblings take its clients; %s",
-	    p->place->number, (long)p->pid, silence(p), doing);
+	    p->place->name, (long)p->pid, silence(p), doing);
 	proc_set_state(p, PROC_SUSPECT);
 	master_on_change(p->master);
 }
@@ -102,9 +102,9 @@ abort_hung(struct proc *p, const struct board_copy *copy)
 	char doing[512];
 
 	describe(p, copy, doing, sizeof(doing));
-	log_error("child %d (pid %ld): hangs for %.1f s: aborting it; %s",
-	    p->place->number, (long)p->pid, silence(p), doing);
-	p->master->hangs++;
+	log_error("%s (pid %ld): hangs for %.1f s: aborting it; %s",
+	    p->place->name, (long)p->pid, silence(p), doing);
+	p->master->hangs += !proc_is_admin(p);
 	p->is_hung = true;
 	proc_signal(p, SIGABRT);
 	proc_signal(p, SIGCONT);
@@ -124,8 +124,8 @@ look_at(struct proc *p, bool is_late)
 		p->beat = copy.gauges[BOARD_HEARTBEAT_NS];
 		p->beat_ns = mono_ns();
 		if (p->state == PROC_SUSPECT) {
-			log_info("child %d (pid %ld): its heart beats again",
-			    p->place->number, (long)p->pid);
+			log_info("%s (pid %ld): its heart beats again",
+			    p->place->name, (long)p->pid);
 			proc_set_state(p, PROC_READY);
 			master_on_change(p->master);
 		}

@@ -151,14 +151,20 @@ load_listener(struct loader *ld, const struct tlv *nest, void *arg)
 /* ---- generations ---- */
 
 static struct generation *
-find_generation(const struct master *m, uint32_t number)
+find_among(const struct generation_list *list, uint32_t number)
 {
 	struct generation *g;
 
-	TAILQ_FOREACH(g, &m->generations, entry)
+	TAILQ_FOREACH(g, list, entry)
 		if (g->number == number)
 			return g;
 	return NULL;
+}
+
+static struct generation *
+find_generation(const struct master *m, uint32_t number)
+{
+	return find_among(&m->generations, number);
 }
 
 /* A build that does not know what a newer one wrote can still see to the
@@ -183,9 +189,9 @@ load_text(struct loader *ld, const struct tlv *nest, uint32_t serving,
 }
 
 static int
-load_generation(struct loader *ld, const struct tlv *nest, void *arg)
+load_generation_into(struct generation_list *list, struct loader *ld,
+    const struct tlv *nest, const struct state_whole *whole)
 {
-	const struct state_whole *whole = arg;
 	struct generation *g = calloc(1, sizeof(*g));
 	struct tlv entry = { .bytes = NULL };
 	struct master *m = ld->master;
@@ -193,7 +199,7 @@ load_generation(struct loader *ld, const struct tlv *nest, void *arg)
 
 	if (g == NULL)
 		return err_sys(ld->err, "memory for a generation");
-	TAILQ_INSERT_TAIL(&m->generations, g, entry);
+	TAILQ_INSERT_TAIL(list, g, entry);
 	if (tlv_int(nest, STATE_NUMBER, 1, UINT32_MAX, &number) == -1)
 		return refuse(ld, "a generation without a number");
 	g->number = (unsigned)number;
@@ -220,7 +226,39 @@ load_generation(struct loader *ld, const struct tlv *nest, void *arg)
 	return 0;
 }
 
+static int
+load_generation(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	return load_generation_into(&ld->master->generations, ld, nest, arg);
+}
+
+static int
+load_admin_generation(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	struct generation_list *list = &ld->master->admin.generations;
+
+	if (load_generation_into(list, ld, nest, arg) == -1)
+		return -1;
+	TAILQ_LAST(list, generation_list)->is_admin = true;
+	return 0;
+}
+
 /* ---- places and children ---- */
+
+/* The place of this number, or NULL. */
+static struct place *
+place_of(struct master *m, int number)
+{
+	return number == HERITAGE_ADMIN ? m->admin.place : &m->places[number];
+}
+
+static struct generation *
+generation_of(const struct master *m, int place, uint32_t number)
+{
+	return place == HERITAGE_ADMIN
+	    ? find_among(&m->admin.generations, number)
+	    : find_generation(m, number);
+}
 
 static int
 load_place(struct loader *ld, const struct tlv *nest, void *arg)
@@ -232,9 +270,11 @@ load_place(struct loader *ld, const struct tlv *nest, void *arg)
 	(void)arg;
 	if (get_fields(ld, nest, &state_place_fields, &sp) == -1)
 		return -1;
-	pl = &m->places[sp.pl.number];
+	pl = place_of(m, sp.pl.number);
+	if (pl == NULL)
+		return refuse(ld, "a place that belongs elsewhere");
 	place_init(pl, m, sp.pl.number);
-	place_resume(pl, &sp.pl, find_generation(m, sp.generation),
+	place_resume(pl, &sp.pl, generation_of(m, sp.pl.number, sp.generation),
 	    sp.retry_ns == 0 ? -1 : seconds_to(sp.retry_ns));
 	return 0;
 }
@@ -242,8 +282,9 @@ load_place(struct loader *ld, const struct tlv *nest, void *arg)
 static int
 load_proc(struct loader *ld, const struct tlv *nest, void *arg)
 {
-	struct state_proc sp = { .place = -1 };
+	struct state_proc sp = { .place = HERITAGE_ADMIN };
 	struct master *m = ld->master;
+	struct place *pl;
 	struct proc *p;
 
 	(void)arg;
@@ -251,21 +292,22 @@ load_proc(struct loader *ld, const struct tlv *nest, void *arg)
 	sp.layout = board_own_layout();
 	if (get_fields(ld, nest, &state_proc_fields, &sp) == -1)
 		return -1;
-	sp.p.generation = find_generation(m, sp.generation);
-	if (sp.place < 0 || m->places[sp.place].master == NULL ||
-	    sp.p.generation == NULL || sp.p.pid == 0)
+	pl = place_of(m, sp.place);
+	sp.p.generation = generation_of(m, sp.place, sp.generation);
+	if (pl == NULL || pl->master == NULL || sp.p.generation == NULL ||
+	    sp.p.pid == 0)
 		return refuse(ld, "a child without a place or a generation");
 	if (!ctl_dialect_is_valid(&sp.dialect))
 		return refuse(ld, "a child that speaks nothing");
 	sp.p.master = m;
-	sp.p.place = &m->places[sp.place];
+	sp.p.place = pl;
 	sp.p.page = board_adopt(&m->board, sp.page_fd, sp.layout);
 	if (sp.p.page == -1)
-		return err_sys(ld->err, "the board page of child %d", sp.place);
+		return err_sys(ld->err, "the board page of %s", pl->name);
 	p = proc_adopt(&sp.p, &sp.dialect,
 	    sp.deadline_ns == 0 ? -1 : seconds_to(sp.deadline_ns));
 	if (p == NULL)
-		return err_sys(ld->err, "memory for child %d", sp.place);
+		return err_sys(ld->err, "memory for %s", pl->name);
 	if (sp.role == 1)
 		p->place->incumbent = p;
 	else if (sp.role == 2)
@@ -364,6 +406,30 @@ take_whole(struct loader *ld, const struct state_whole *whole)
 	return 0;
 }
 
+/* Its addresses are those of its last generation, so that one must be known. */
+static int
+load_admin(struct loader *ld, const struct tlv *root, struct state_whole *whole)
+{
+	struct admin *a = &ld->master->admin;
+	struct tlv nest;
+
+	if (!tlv_find(root, STATE_ADMIN, &nest))
+		return 0;
+	a->place = calloc(1, sizeof(*a->place));
+	if (a->place == NULL)
+		return err_sys(ld->err, "memory for the admin child");
+	if (get_fields(ld, &nest, &state_admin_fields, a) == -1 ||
+	    each(ld, &nest, STATE_GENERATION, load_admin_generation, whole) ==
+		-1 ||
+	    each(ld, &nest, STATE_PLACE, load_place, NULL) == -1)
+		return -1;
+	a->generation = a->place->generation;
+	if (a->place->master == NULL || !a->generation->is_admin ||
+	    a->generation->conf.nservers == 0)
+		return refuse(ld, "an admin child without a generation");
+	return 0;
+}
+
 static int
 load_children(struct loader *ld, const struct tlv *root)
 {
@@ -404,7 +470,8 @@ state_load(struct master *m, const struct tlv_record *record, bool is_trial,
 		return -1;
 	if (is_trial)
 		return 0;
-	if (load_children(&ld, root) == -1)
+	if (load_admin(&ld, root, &whole) == -1 ||
+	    load_children(&ld, root) == -1)
 		return -1;
 	return load_control(&ld, root);
 }

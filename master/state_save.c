@@ -162,6 +162,22 @@ put_place(struct saver *s, const struct place *pl)
 }
 
 static void
+put_admin(struct saver *s)
+{
+	const struct admin *a = &s->master->admin;
+	const struct generation *g;
+
+	if (a->place == NULL)
+		return;
+	tlv_nest(s->w, STATE_ADMIN);
+	put_fields(s, &state_admin_fields, a);
+	TAILQ_FOREACH(g, &a->generations, entry)
+		put_generation(s, g);
+	put_place(s, a->place);
+	tlv_unnest(s->w);
+}
+
+static void
 put_results(struct saver *s)
 {
 	const struct operations *ops = &s->master->ops;
@@ -199,6 +215,7 @@ state_save(const struct master *m, struct tlv_writer *w, struct field_fds *fds)
 	for (k = 0; k < CONF_PROCESSES_MAX; k++)
 		if (m->places[k].master != NULL)
 			put_place(&s, &m->places[k]);
+	put_admin(&s);
 	TAILQ_FOREACH(p, &m->procs, entry)
 		put_proc(&s, p);
 	put_results(&s);

@@ -71,6 +71,7 @@ static const struct field listener_fields[] = {
 	B(3, has_slot_per_place),
 	B(4, owns_path),
 	I(5, path_dev, 0, BIG), I(6, path_ino, 0, BIG),
+	B(7, is_admin),
 };
 TABLE(state_listener_fields, listener_fields);
 #undef T
@@ -125,13 +126,14 @@ static const struct field proc_fields[] = {
 	I(34, deadline_ns, 0, BIG),
 	Y(35, dialect),
 	Y(36, layout),
+	B(37, p.is_asking),
 };
 TABLE(state_proc_fields, proc_fields);
 #undef T
 
 #define T struct state_place
 static const struct field place_fields[] = {
-	I(1, pl.number, 0, CONF_PROCESSES_MAX - 1),
+	I(1, pl.number, HERITAGE_ADMIN, CONF_PROCESSES_MAX - 1),
 	B(2, pl.is_due), B(3, pl.wants_token), B(4, pl.wants_successor),
 	B(5, pl.holds),
 	I(6, pl.reason, 0, CTL_NREASONS - 1),
@@ -142,6 +144,13 @@ static const struct field place_fields[] = {
 	I(11, retry_ns, 0, BIG),
 };
 TABLE(state_place_fields, place_fields);
+#undef T
+
+#define T struct admin
+static const struct field admin_fields[] = {
+	I(1, followed, 1, U32),
+};
+TABLE(state_admin_fields, admin_fields);
 #undef T
 
 #define T struct op_result

@@ -24,9 +24,10 @@ enum state_tag {
 	STATE_PROC = 907,       /* nest: state_proc_fields */
 	STATE_PLACE = 908,      /* nest: state_place_fields */
 	STATE_RESULT = 909,     /* nest: state_result_fields, REPORT */
-	STATE_CONTROL = 910,   /* nest: control.c's */
-	STATE_ADMIN = 911,     /* nest: admin.c's */
-	STATE_NOTIFY = 912,    /* bytes of struct notify_manager's fields */
+	STATE_CONTROL = 910,    /* nest: control.c's */
+	STATE_ADMIN = 911,      /* nest: GENERATIONs and the PLACE of the admin
+	                         child, and state_admin_fields */
+	STATE_NOTIFY = 912,     /* bytes of struct notify_manager's fields */
 
 	/* within those nests */
 	STATE_NUMBER = 1000,
@@ -73,6 +74,7 @@ struct state_fields {
 };
 extern const struct state_fields state_master_fields, state_whole_fields,
     state_listener_fields, state_slot_fields, state_member_fields,
-    state_proc_fields, state_place_fields, state_result_fields;
+    state_proc_fields, state_place_fields, state_result_fields,
+    state_admin_fields;
 
 #endif

@@ -201,36 +201,75 @@ def write_conf(folder, admin, text):
     return path
 
 
-def test_it_follows_a_reload_and_nobody_notices(tine, folder):
+class Watch(threading.Thread):
+    """Asks whether we are ready, over and over, on new connections or on one;
+    notes what was not yes."""
+
+    def __init__(self, t, *fields):
+        super().__init__()
+        self.t, self.fields = t, fields
+        self.failed, self.asked = [], 0
+        self.ended = threading.Event()
+
+    def run(self):
+        while not self.ended.is_set():
+            with self.t.connect(-1) as s:
+                self.ask_on(s)
+
+    def ask_on(self, s):
+        while not self.ended.is_set():
+            answer = http1.ask(s, http1.get("/readyz", *self.fields))
+            self.asked += 1
+            if answer is None or answer.status != 200:
+                self.failed.append(answer)
+            if answer is None or \
+                    answer.fields.get("connection", "") == "close":
+                return
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.join()
+
+
+@pytest.mark.parametrize("fields", [["Connection: close"], []],
+                         ids=["new", "kept"])
+def test_it_follows_a_reload_and_nobody_notices(tine, folder, fields):
     path = write_conf(folder, "tcp://127.0.0.1:0", "one")
     t = tine("-c", path, folder=folder)
-    address, old = t.address(-1), admin_pid(t)
-    failed, ended = [], threading.Event()
-
-    def watch():
-        while not ended.is_set():
-            with t.connect(-1) as s:
-                answer = http1.ask(s, http1.get("/readyz",
-                                                "Connection: close"))
-            if answer is None or answer.status != 200:
-                failed.append(answer)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    old = admin_pid(t)
+    url = t.status()["admin"]["url"]
+    with Watch(t, *fields) as watch:
         write_conf(folder, "tcp://127.0.0.1:0", "two")
         done = t.tinectl("reload")
         assert done.returncode == 0, done.stderr
         wait_new_admin(t, old)
-    finally:
-        ended.set()
-        watcher.join()
-    assert not failed
+        procs.eventually(lambda: not procs.is_alive(old))
+    assert watch.asked > 1 and not watch.failed
     assert "gen 2" in procs.title(admin_pid(t))
-    procs.eventually(lambda: not procs.is_alive(old))
     status = t.status()
     assert status["master"]["crashes"] == 0
-    assert status["admin"]["url"] == f"tcp://{address[0]}:{address[1]}"
+    assert status["admin"]["url"] == url
+
+
+@pytest.mark.parametrize("fields", [["Connection: close"], []],
+                         ids=["new", "kept"])
+def test_it_is_handed_over_in_an_upgrade_and_nobody_notices(tine, fields):
+    t = tine(*ADMIN, "-o", "timing.commit=100ms", "-n", "2", *ECHO)
+    old, url = admin_pid(t), t.status()["admin"]["url"]
+    with Watch(t, *fields) as watch:
+        done = t.tinectl("upgrade")
+        assert done.returncode == 0, done.stderr
+        wait_new_admin(t, old)
+        procs.eventually(lambda: not procs.is_alive(old))
+    assert watch.asked > 1 and not watch.failed
+    assert len(t.log(rf"admin child \(pid {old}, gen 1\) ended: exit code 0"))
+    status = t.status()
+    assert status["master"]["upgrades"] == 1
+    assert (status["admin"]["url"], status["admin"]["restarts"]) == (url, 1)
 
 
 def test_a_reload_cannot_move_it(tine, folder):

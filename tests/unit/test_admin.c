@@ -114,9 +114,10 @@ its_listener_is_one_socket_that_no_child_of_the_service_has(void **state)
 	assert_int_equal(listener_heritage(&fx.generation, 1, slots, 4), 1);
 	assert_int_not_equal(slots[0].fd, l->slots[0].fd);
 	/* The fixture's sockets are none. */
-	fx.listener->is_leaving = true;
+	fx.listener->is_closing = true;
 	assert_int_equal(listener_widen(&fx.m, FIXTURE_PLACES, &err), 0);
 	assert_int_equal(l->nslots, 1);
+	fx.listener->is_closing = false;
 	listener_leave(&fx.m, &fx.generation);
 	assert_false(l->is_leaving);
 }

@@ -46,16 +46,16 @@ load_int(const struct field *f, const void *at)
 	int64_t wide = 0;
 	uint32_t half;
 	int32_t sign;
-	uint16_t port;
+	uint16_t quarter;
 	uint8_t byte;
 
 	switch (f->size) {
 	case sizeof(byte):
 		(void)memcpy(&byte, at, sizeof(byte));
 		return byte;
-	case sizeof(port):
-		(void)memcpy(&port, at, sizeof(port));
-		return port;
+	case sizeof(quarter):
+		(void)memcpy(&quarter, at, sizeof(quarter));
+		return quarter;
 	case sizeof(half):
 		(void)memcpy(&half, at, sizeof(half));
 		(void)memcpy(&sign, at, sizeof(sign));
@@ -101,13 +101,13 @@ static void
 store_int(const struct field *f, void *at, int64_t value)
 {
 	uint8_t byte = (uint8_t)value;
-	uint16_t port = (uint16_t)value;
+	uint16_t quarter = (uint16_t)value;
 	uint32_t half = (uint32_t)value;
 
 	if (f->size == sizeof(byte))
 		(void)memcpy(at, &byte, sizeof(byte));
-	else if (f->size == sizeof(port))
-		(void)memcpy(at, &port, sizeof(port));
+	else if (f->size == sizeof(quarter))
+		(void)memcpy(at, &quarter, sizeof(quarter));
 	else if (f->size == sizeof(half))
 		(void)memcpy(at, &half, sizeof(half));
 	else
@@ -144,8 +144,7 @@ read_fd(const struct tlv *nest, const struct field *f, void *at, bool no_fds,
 		return errno == ENOENT ? 0 : complain(f, "is no number", err);
 	if (no_fds)
 		value = -1;
-	if (value > STDERR_FILENO &&
-	    fcntl((int)value, F_SETFD, FD_CLOEXEC) == -1)
+	if (value > STDERR_FILENO && fcntl((int)value, F_GETFD) == -1)
 		return complain(f, "is a descriptor that is not open", err);
 	store_int(f, at, value);
 	return 0;

@@ -14,7 +14,7 @@
 #include "shared/err.h"
 
 enum field_kind {
-	FIELD_INT,  /* signed or not, of 1, 2, 4 or 8 bytes, within bounds */
+	FIELD_INT,  /* of 4 or 8 bytes, or unsigned of 1 or 2; within bounds */
 	FIELD_REAL, /* double */
 	FIELD_TEXT, /* array of char with a null byte in it */
 	FIELD_BYTES,
@@ -49,8 +49,9 @@ void field_fds_fini(struct field_fds *);
 void field_write(struct tlv_writer *, const struct field *, size_t n,
     const void *base, struct field_fds *fds);
 /* Read into base. -1 with the reason in err, which names the tag: out of
- * bounds, of another form, or a descriptor that is not open. no_fds: there are
- * none, they are read as -1. */
+ * bounds, of another form, or a descriptor that is not open. Descriptors are
+ * still what they were: not close-on-exec. no_fds: there are none, they are
+ * read as -1. */
 int field_read(const struct tlv *nest, const struct field *, size_t n,
     void *base, bool no_fds, struct err *);
 

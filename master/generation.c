@@ -12,8 +12,8 @@
 #include "master/cpus.h"
 #include "master/master.h"
 
-static size_t
-count_listens(const struct conf *conf)
+size_t
+generation_count_listens(const struct conf *conf)
 {
 	size_t i, n = 0;
 
@@ -27,7 +27,7 @@ static struct generation *
 make(struct conf *conf)
 {
 	struct generation *g = calloc(1, sizeof(*g));
-	size_t n = count_listens(conf);
+	size_t n = generation_count_listens(conf);
 
 	if (g != NULL)
 		g->listeners = calloc(n, sizeof(struct listener *));
@@ -80,9 +80,13 @@ generation_copy(struct master *m, const struct generation *from)
 		conf_free(&conf);
 	}
 	free(text);
-	if (g != NULL)
-		(void)memcpy(g->listeners, from->listeners,
-		    g->nlisteners * sizeof(struct listener *));
+	if (g == NULL)
+		return NULL;
+	(void)memcpy(g->listeners, from->listeners,
+	    g->nlisteners * sizeof(struct listener *));
+	/* Without it, only a build that knows less is the worse for it. */
+	if (from->text != NULL)
+		g->text = strdup(from->text);
 	return g;
 }
 
@@ -105,6 +109,7 @@ generation_free(struct generation_list *list, struct generation *g)
 	TAILQ_REMOVE(list, g, entry);
 	conf_free(&g->conf);
 	free(g->listeners);
+	free(g->text);
 	free(g);
 }
 

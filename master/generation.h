@@ -26,6 +26,7 @@ struct generation {
 	 * are the master's. */
 	struct listener **listeners;
 	size_t nlisteners;
+	char *text; /* conf, as another build wrote it, or NULL */
 	TAILQ_ENTRY(generation) entry;
 };
 TAILQ_HEAD(generation_list, generation);
@@ -43,6 +44,8 @@ struct generation *generation_new_admin(struct master *, struct conf *);
 /* Free those that nobody needs any more. */
 void generation_sweep(struct master *);
 void generation_free_all(struct master *);
+/* The listens of all servers. */
+size_t generation_count_listens(const struct conf *);
 /* Has this generation the listener? *where is then what its children call it,
  * without the slot. */
 bool generation_find(const struct generation *, const struct listener *,

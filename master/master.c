@@ -715,6 +715,7 @@ loop(struct master *m)
 		settle(m);
 		if (m->state == MASTER_EXIT)
 			break;
+		upgrade_change_over(m);
 		place_fork_due(m);
 		checkrun_fork_due(m);
 		(void)ev_run(m->loop, EVRUN_ONCE);
@@ -735,6 +736,7 @@ master_run(struct conf *conf, const struct conf *said, char *const *argv,
 		print_err(&err);
 		return err.code;
 	}
+	signals_release();
 	m->log_fd = log_fd;
 	m->pid_fd = pid_fd;
 	if (binary_init(&m->binary, argv[0], &err) == -1)
@@ -759,20 +761,22 @@ master_resume(const struct conf *said, char *const *argv, int state,
 {
 	struct master *m = &the_master;
 	struct err err;
+	int rc;
 
-	/* Without a loop there is not even a way back. */
 	if (master_init(m, said, argv, &err) == -1 ||
 	    open_pools(m, &err) == -1) {
-		print_err(&err);
-		return err.code;
+		rc = upgrade_call_back(m, state, way_back, &err);
+	} else {
+		if (binary_init(&m->binary, argv[0], &err) == -1)
+			m->binary.fd = -1;
+		rc = upgrade_resume(m, state, way_back, &err);
 	}
-	if (binary_init(&m->binary, argv[0], &err) == -1)
-		m->binary.fd = -1;
-	if (upgrade_resume(m, state, way_back, &err) == -1) {
+	if (rc == -1) {
 		print_err(&err);
 		return err.code;
 	}
 	ev_timer_start(m->loop, &m->tick_w);
+	update_title(m);
 	master_on_change(m);
 	return loop(m);
 }
@@ -785,5 +789,6 @@ master_try(const struct conf *said, char *const *argv,
 
 	if (master_init(m, said, argv, err) == -1)
 		return -1;
+	signals_release();
 	return upgrade_try(m, record, err);
 }

@@ -295,9 +295,10 @@ int master_accepting(const struct master *);
 /* First thing in main(): undo what was inherited, hold back what would act
  * before there are handlers. */
 void signals_prepare(void);
+/* Start the watchers. What is held back stays so until signals_release(). */
 void signals_watch(struct master *);
-/* In a process that was another image: signals stay held back until
- * signals_watch(). */
+void signals_release(void);
+/* The first thing in a process that was another image, which held all back. */
 void signals_resume(void);
 /* Stop every watcher that signals_watch() started. */
 void signals_unwatch(struct master *);

@@ -126,7 +126,6 @@ signals_prepare(void)
 void
 signals_watch(struct master *m)
 {
-	sigset_t none;
 	size_t i;
 
 	for (i = 0; i < nitems(signal_table); i++) {
@@ -138,6 +137,13 @@ signals_watch(struct master *m)
 	ev_child_init(&m->reaper_w, on_reaped, 0, 0);
 	m->reaper_w.data = m;
 	ev_child_start(m->loop, &m->reaper_w);
+}
+
+void
+signals_release(void)
+{
+	sigset_t none;
+
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }

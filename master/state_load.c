@@ -4,6 +4,7 @@
  * another image, and in the trial of one. Each part is read into a struct of
  * its own first, so that nothing is half taken over when it is refused.
  */
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include <stdlib.h>
@@ -178,6 +179,9 @@ load_text(struct loader *ld, const struct tlv *nest, uint32_t serving,
 	conf_init(&g->conf);
 	if (text == NULL)
 		return refuse(ld, "a generation without a configuration");
+	g->text = strdup(text);
+	if (g->text == NULL)
+		return err_sys(ld->err, "memory for a configuration");
 	if (conf_parse(&g->conf, text, strlen(text), ld->err) == 0)
 		return 0;
 	if (g->number == serving)
@@ -188,14 +192,39 @@ load_text(struct loader *ld, const struct tlv *nest, uint32_t serving,
 	return 0;
 }
 
+/* One for each listen, in order; what is missing or too much means a text that
+ * this build reads otherwise. */
+static int
+load_indexes(struct loader *ld, const struct tlv *nest, struct generation *g)
+{
+	size_t room = generation_count_listens(&g->conf);
+	struct tlv entry = { .bytes = NULL };
+	struct master *m = ld->master;
+	int64_t index;
+
+	g->listeners = calloc(room, sizeof(struct listener *));
+	if (g->listeners == NULL && room > 0)
+		return err_sys(ld->err, "memory for a generation");
+	while (room > 0 && tlv_next(nest, &entry)) {
+		if (entry.tag != STATE_INDEX)
+			continue;
+		if (g->nlisteners == room || !is_int(&entry, &index))
+			return refuse(ld, "a listener that is nowhere");
+		if (index >= 0 && (size_t)index < m->nlisteners)
+			g->listeners[g->nlisteners] = m->listeners[index];
+		g->nlisteners++;
+	}
+	if (g->nlisteners != room)
+		return refuse(ld, "too few listeners");
+	return 0;
+}
+
 static int
 load_generation_into(struct generation_list *list, struct loader *ld,
     const struct tlv *nest, const struct state_whole *whole)
 {
 	struct generation *g = calloc(1, sizeof(*g));
-	struct tlv entry = { .bytes = NULL };
-	struct master *m = ld->master;
-	int64_t number, index;
+	int64_t number;
 
 	if (g == NULL)
 		return err_sys(ld->err, "memory for a generation");
@@ -206,24 +235,7 @@ load_generation_into(struct generation_list *list, struct loader *ld,
 	if (load_text(ld, nest, whole->generation, g) == -1)
 		return -1;
 	g->conf.is_daemon = whole->is_daemon;
-	while (tlv_next(nest, &entry))
-		g->nlisteners += entry.tag == STATE_INDEX;
-	g->listeners = calloc(g->nlisteners, sizeof(struct listener *));
-	if (g->listeners == NULL && g->nlisteners > 0)
-		return err_sys(ld->err, "memory for a generation");
-	g->nlisteners = 0;
-	entry.bytes = NULL;
-	while (tlv_next(nest, &entry)) {
-		if (entry.tag != STATE_INDEX)
-			continue;
-		if (!is_int(&entry, &index))
-			return refuse(ld, "a listener that is no number");
-		g->listeners[g->nlisteners++] =
-		    index >= 0 && (size_t)index < m->nlisteners
-		    ? m->listeners[index]
-		    : NULL;
-	}
-	return 0;
+	return load_indexes(ld, nest, g);
 }
 
 static int
@@ -273,6 +285,8 @@ load_place(struct loader *ld, const struct tlv *nest, void *arg)
 	pl = place_of(m, sp.pl.number);
 	if (pl == NULL)
 		return refuse(ld, "a place that belongs elsewhere");
+	if (pl->master != NULL)
+		return refuse(ld, "a place twice");
 	place_init(pl, m, sp.pl.number);
 	place_resume(pl, &sp.pl, generation_of(m, sp.pl.number, sp.generation),
 	    sp.retry_ns == 0 ? -1 : seconds_to(sp.retry_ns));
@@ -399,6 +413,8 @@ take_whole(struct loader *ld, const struct state_whole *whole)
 	(void)strlcpy(m->binary.path, whole->binary, sizeof(m->binary.path));
 	if (ld->is_trial)
 		return 0;
+	if (whole->name[0] != '\0')
+		(void)prctl(PR_SET_NAME, whole->name);
 	log_start(m->log_fd, (enum log_sink)whole->log_sink,
 	    (enum log_level)whole->log_level);
 	log_set_format(m->conf->log_format);
@@ -430,6 +446,29 @@ load_admin(struct loader *ld, const struct tlv *root, struct state_whole *whole)
 	return 0;
 }
 
+/* What all the rest relies upon, and no single field shows. */
+static int
+check_whole(struct loader *ld)
+{
+	const struct master *m = ld->master;
+	const struct roll *r = &m->roll;
+	size_t i;
+	int k;
+
+	if (m->nplaces > m->nplaces_used)
+		return refuse(ld, "more places than it uses");
+	for (k = 0; k < m->nplaces_used; k++)
+		if (m->places[k].master == NULL)
+			return refuse(ld, "too few places");
+	for (i = 0; i < m->nlisteners; i++)
+		if (m->listeners[i]->has_slot_per_place &&
+		    m->listeners[i]->nslots < (size_t)m->nplaces_used)
+			return refuse(ld, "too few sockets");
+	if (r->phase != ROLL_IDLE && (r->from == NULL || r->to == NULL))
+		return refuse(ld, "a change without its generations");
+	return 0;
+}
+
 static int
 load_children(struct loader *ld, const struct tlv *root)
 {
@@ -440,7 +479,7 @@ load_children(struct loader *ld, const struct tlv *root)
 	    each(ld, root, STATE_RESULT, load_result, NULL) == -1)
 		return -1;
 	load_all_adopters(m, root);
-	return 0;
+	return check_whole(ld);
 }
 
 static int

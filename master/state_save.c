@@ -3,6 +3,8 @@
  * state_save.c: the state as a record. Runs in the master, which it does not
  * change.
  */
+#include <sys/prctl.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +59,8 @@ put_whole(struct saver *s)
 
 	(void)strlcpy(whole.folder, m->said->folder, sizeof(whole.folder));
 	(void)strlcpy(whole.binary, m->binary.path, sizeof(whole.binary));
+	/* Become by descriptor, it would be called by the descriptor's number. */
+	(void)prctl(PR_GET_NAME, whole.name);
 	tlv_nest(s->w, STATE_WHOLE);
 	put_fields(s, &state_whole_fields, &whole);
 	tlv_unnest(s->w);
@@ -76,26 +80,39 @@ index_of(const struct master *m, const struct listener *l)
 	return -1;
 }
 
+/* What another build wrote may mean more than this one understands. */
 static void
-put_generation(struct saver *s, const struct generation *g)
+put_text(struct saver *s, const struct generation *g)
 {
 	char *text = NULL;
-	size_t i, len = 0;
-	FILE *out = open_memstream(&text, &len);
+	size_t len = 0;
+	FILE *out;
 
+	if (g->text != NULL) {
+		tlv_put_text(s->w, STATE_TEXT, g->text);
+		return;
+	}
+	out = open_memstream(&text, &len);
 	if (out == NULL || conf_print(&g->conf, out) == -1)
 		s->w->error = ENOMEM;
 	if (out != NULL && fclose(out) == EOF)
 		s->w->error = ENOMEM;
+	tlv_put_text(s->w, STATE_TEXT, text);
+	free(text);
+}
+
+static void
+put_generation(struct saver *s, const struct generation *g)
+{
+	size_t i;
+
 	tlv_nest(s->w, STATE_GENERATION);
 	tlv_put_int(s->w, STATE_NUMBER, g->number);
-	if (text != NULL)
-		tlv_put_text(s->w, STATE_TEXT, text);
+	put_text(s, g);
 	for (i = 0; i < g->nlisteners; i++)
 		tlv_put_int(s->w, STATE_INDEX,
 		    index_of(s->master, g->listeners[i]));
 	tlv_unnest(s->w);
-	free(text);
 }
 
 static void

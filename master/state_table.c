@@ -61,6 +61,7 @@ static const struct field whole_fields[] = {
 	B(6, is_daemon),
 	X(STATE_FOLDER, folder),
 	X(8, binary),
+	X(9, name),
 };
 TABLE(state_whole_fields, whole_fields);
 #undef T
@@ -71,7 +72,7 @@ static const struct field listener_fields[] = {
 	B(3, has_slot_per_place),
 	B(4, owns_path),
 	I(5, path_dev, 0, BIG), I(6, path_ino, 0, BIG),
-	B(7, is_admin),
+	B(7, is_admin), B(8, steer.is_blind), B(9, steer.has_program),
 };
 TABLE(state_listener_fields, listener_fields);
 #undef T
@@ -80,7 +81,7 @@ TABLE(state_listener_fields, listener_fields);
 static const struct field slot_fields[] = {
 	I(1, id, 0, U32),
 	D(2, fd),
-	I(3, place, -1, CONF_PROCESSES_MAX),
+	I(3, place, -1, CONF_PROCESSES_MAX - 1),
 	B(4, is_listening), B(5, is_excluded),
 	I(6, retire_ns, 0, BIG),
 	I(7, opened_ns, 0, BIG),

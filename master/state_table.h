@@ -47,6 +47,7 @@ struct state_whole {
 	bool is_daemon;
 	char folder[PATH_MAX];
 	char binary[PATH_MAX];
+	char name[16]; /* of the process, as pgrep finds it */
 };
 
 /* A child, and what of it is a pointer or a watcher. */

@@ -7,8 +7,6 @@
  */
 #include "master/upgrade.h"
 
-#include <sys/prctl.h>
-
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,16 +56,6 @@ save_sealed(const struct master *m, struct field_fds *fds, struct err *err)
 	return fd;
 }
 
-/* Signals that come from here on wait for the next image. */
-static void
-block_signals(sigset_t *old)
-{
-	sigset_t all;
-
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_BLOCK, &all, old);
-}
-
 /* Become the program fd, with the state as it is; returns only when that
  * failed. */
 static int
@@ -83,7 +71,6 @@ become(struct master *m, int fd, int way_back, struct err *err)
 		.argv = argv,
 		.envp = environ,
 	};
-	sigset_t old;
 
 	field_fds_add(&fds, state);
 	field_fds_add(&fds, way_back);
@@ -94,9 +81,9 @@ become(struct master *m, int fd, int way_back, struct err *err)
 		    UPGRADE_OPTION, state, way_back);
 		image.keep = fds.fds;
 		image.nkeep = fds.n;
-		block_signals(&old);
+		/* Only who calls back has a reason to give. */
+		(void)unsetenv(REASON_NAME);
 		(void)binary_exec(&image, err);
-		(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	}
 	closefd(&state);
 	field_fds_fini(&fds);
@@ -179,7 +166,6 @@ static void
 step_trying(struct master *m)
 {
 	struct upgrade *u = &m->upgrade;
-	struct err err;
 
 	if (!u->trial->is_done)
 		return;
@@ -187,12 +173,13 @@ step_trying(struct master *m)
 		fail(m, &u->trial->err);
 		return;
 	}
+	/* As for a reload: nobody who drains is cut for its sake. */
+	if (generation_count_old(m) >= m->conf->max_old_generations)
+		return;
 	log_info("becoming tine %s", u->trial->version);
 	trial_free(&u->trial);
 	closefd(&u->state);
 	u->phase = UPGRADE_LEAVING;
-	(void)become(m, u->file, m->binary.fd, &err);
-	fail(m, &err);
 }
 
 /* ---- in the new image, and in the old one again ---- */
@@ -236,22 +223,6 @@ step_watching(struct master *m)
 }
 
 static void
-step_returning(struct master *m)
-{
-	struct upgrade *u = &m->upgrade;
-	struct err err;
-
-	log_info("going back to the binary before");
-	(void)become(m, u->way_back, -1, &err);
-	log_error("%s; this binary goes on with the old configuration",
-	    err.text);
-	closefd(&u->way_back);
-	u->phase = UPGRADE_UNDOING;
-	op_set_watched(m, false);
-	roll_undo(m, &u->why);
-}
-
-static void
 step_undoing(struct master *m)
 {
 	if (roll_step(m) == ROLL_UNDONE)
@@ -265,7 +236,6 @@ upgrade_step(struct master *m)
 		[UPGRADE_TRYING] = step_trying,
 		[UPGRADE_ROLLING] = step_rolling,
 		[UPGRADE_WATCHING] = step_watching,
-		[UPGRADE_RETURNING] = step_returning,
 		[UPGRADE_UNDOING] = step_undoing,
 	};
 	enum upgrade_phase before;
@@ -302,8 +272,69 @@ upgrade_goes_back(struct master *m, const struct err *why)
 		return false;
 	u->why = *why;
 	u->phase = UPGRADE_RETURNING;
+	/* What waits must not take it for done. */
+	op_set_watched(m, false);
 	master_on_change(m);
 	return true;
+}
+
+/* ---- between two turns of the loop ---- */
+
+static void
+leave(struct master *m)
+{
+	struct err err;
+
+	(void)become(m, m->upgrade.file, m->binary.fd, &err);
+	fail(m, &err);
+}
+
+/* Undo it here: the binary before is out of reach. */
+static void
+stay(struct master *m, const struct err *why)
+{
+	struct upgrade *u = &m->upgrade;
+
+	log_error("%s; this binary goes on with the old configuration",
+	    why->text);
+	closefd(&u->way_back);
+	u->phase = UPGRADE_UNDOING;
+	roll_undo(m, &u->why);
+}
+
+static void
+go_back(struct master *m)
+{
+	struct err err;
+
+	log_info("going back to the binary before");
+	/* It knows its own generation for sure. */
+	m->generation = m->roll.from;
+	m->conf = &m->generation->conf;
+	(void)become(m, m->upgrade.way_back, m->binary.fd, &err);
+	stay(m, &err);
+}
+
+void
+upgrade_change_over(struct master *m)
+{
+	static void (*const ways[UPGRADE_NPHASES])(struct master *) = {
+		[UPGRADE_LEAVING] = leave,
+		[UPGRADE_RETURNING] = go_back,
+	};
+	sigset_t all, old;
+
+	if (ways[m->upgrade.phase] == NULL)
+		return;
+	/* A signal that comes from here on waits for the next image. One that
+	 * was caught and not acted upon would be lost with the loop. */
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &old);
+	(void)ev_run(m->loop, EVRUN_NOWAIT);
+	if (ways[m->upgrade.phase] != NULL)
+		ways[m->upgrade.phase](m);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	master_on_change(m);
 }
 
 /* ---- arriving ---- */
@@ -330,9 +361,8 @@ upgrade_is_resuming(int *argc, char **argv, int *state, int *way_back)
 	return true;
 }
 
-/* Everything that was handed to us goes on to the image before us, with why. */
-static int
-call_back(struct master *m, int state, int way_back, struct err *err)
+int
+upgrade_call_back(struct master *m, int state, int way_back, struct err *err)
 {
 	char option[OPTION_LETTERS];
 	char **argv = with_option(m->argv, option);
@@ -342,24 +372,19 @@ call_back(struct master *m, int state, int way_back, struct err *err)
 		.argv = argv,
 		.envp = environ,
 	};
-	struct field_fds fds = { .n = 0 };
 	struct err failure;
-	sigset_t old;
-	long fd, most = sysconf(_SC_OPEN_MAX);
 
-	block_signals(&old);
-	master_abandon(m);
+	if (m->loop != NULL)
+		master_abandon(m);
 	binary_fini(&m->binary);
-	if (way_back == -1 || argv == NULL ||
-	    setenv(REASON_NAME, err->text, 1) == -1)
+	if (way_back == -1)
 		return -1;
-	for (fd = STDERR_FILENO + 1; fd < most; fd++)
-		if (fd != way_back && fcntl((int)fd, F_GETFD) != -1)
-			field_fds_add(&fds, (int)fd);
+	if (argv == NULL || setenv(REASON_NAME, err->text, 1) == -1)
+		return err_prefix(err, "no memory to go back, and");
+	/* Everything that was handed to us is still open for the next. */
+	(void)fcntl(way_back, F_SETFD, FD_CLOEXEC);
 	(void)snprintf(option, sizeof(option), "%s%d,-1", UPGRADE_OPTION,
 	    state);
-	image.keep = fds.fds;
-	image.nkeep = fds.n;
 	(void)binary_exec(&image, &failure);
 	return err_prefix(err, "%s, and", failure.text);
 }
@@ -377,37 +402,65 @@ roll_over(struct master *m, struct err *err)
 	return 0;
 }
 
+/* Back again: the new children go. reason: why the binary before could not go
+ * on, and we are the new one; or NULL. */
 static int
-go_on(struct master *m, struct err *err)
+go_on_undoing(struct master *m, const char *reason)
 {
 	struct upgrade *u = &m->upgrade;
-	const char *reason = getenv(REASON_NAME);
+	struct err err;
 
-	m->roll.since_ns = m->roll.progress_ns = mono_ns();
-	if (u->phase == UPGRADE_RETURNING) {
-		log_info("back again");
-		u->phase = UPGRADE_UNDOING;
-		roll_undo(m, &u->why);
+	if (reason != NULL) {
+		(void)err_set(&err, EXIT_RUNTIME,
+		    "the binary before cannot go on: %.400s", reason);
+		stay(m, &err);
 		return 0;
 	}
+	log_info("back again");
+	closefd(&u->way_back);
+	u->phase = UPGRADE_UNDOING;
+	roll_undo(m, &u->why);
+	return 0;
+}
+
+static int
+go_on(struct master *m, const char *reason, struct err *err)
+{
+	struct upgrade *u = &m->upgrade;
+
+	m->roll.since_ns = m->roll.progress_ns = mono_ns();
+	if (m->ops.ticket == 0 || m->ops.kind != OP_UPGRADE)
+		return err_set(err, EXIT_SYSTEM, "the state has no upgrade");
+	if (u->phase == UPGRADE_RETURNING && m->roll.phase != ROLL_IDLE)
+		return go_on_undoing(m, reason);
 	if (u->phase != UPGRADE_LEAVING)
 		return err_set(err, EXIT_SYSTEM,
 		    "the state is not that of an upgrade");
 	if (reason == NULL)
 		return roll_over(m, err);
 	(void)err_set(err, EXIT_RUNTIME, "the new binary: %.400s", reason);
-	(void)unsetenv(REASON_NAME);
 	fail(m, err);
 	return 0;
+}
+
+/* The reason that the image before us gave, if it called us back; or NULL. */
+static char *
+take_reason(void)
+{
+	const char *reason = getenv(REASON_NAME);
+	char *copy = reason != NULL ? strdup(reason) : NULL;
+
+	(void)unsetenv(REASON_NAME);
+	return copy;
 }
 
 int
 upgrade_resume(struct master *m, int state, int way_back, struct err *err)
 {
 	struct tlv_record record;
+	char *reason = take_reason();
 	int rc;
 
-	m->upgrade.file = m->upgrade.state = -1;
 	m->upgrade.way_back = way_back;
 	/* Commands that wait look at it. */
 	master_set_state(m, MASTER_UPGRADING);
@@ -417,11 +470,14 @@ upgrade_resume(struct master *m, int state, int way_back, struct err *err)
 		tlv_close(&record);
 	}
 	if (rc == 0)
-		rc = go_on(m, err);
+		rc = go_on(m, reason, err);
+	free(reason);
 	if (rc == -1)
-		return call_back(m, state, way_back, err);
+		return upgrade_call_back(m, state, way_back, err);
 	closefd(&state);
-	(void)prctl(PR_SET_NAME, "tine");
+	/* Also what this build did not know what to do with. */
+	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	signals_release();
 	/* What the image before us heard of deaths may have been lost. */
 	ev_feed_signal(SIGCHLD);
 	return 0;

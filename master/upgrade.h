@@ -8,6 +8,10 @@
  *                          and from both
  *                          > RETURNING ---------> UNDOING
  *
+ * An image that cannot go on calls the one before it back, with the state that
+ * it was given: the old one from LEAVING, then nothing has changed; or the new
+ * one from RETURNING, which does the UNDOING then.
+ *
  * Its functions are operation.c's to call but where it is said.
  */
 #ifndef TINE_MASTER_UPGRADE_H
@@ -25,10 +29,10 @@ struct trial;
 enum upgrade_phase {
 	UPGRADE_IDLE,
 	UPGRADE_TRYING,    /* the new binary runs beside us, see trial.h */
-	UPGRADE_LEAVING,   /* between this turn and the next we become it */
+	UPGRADE_LEAVING,   /* upgrade_change_over() makes us it */
 	UPGRADE_ROLLING,   /* we are it; its children take over */
 	UPGRADE_WATCHING,  /* they have; a crash still leads back */
-	UPGRADE_RETURNING, /* between this turn and the next we go back */
+	UPGRADE_RETURNING, /* and back */
 	UPGRADE_UNDOING,   /* we are back; the new children go */
 	UPGRADE_NPHASES
 };
@@ -47,6 +51,8 @@ void upgrade_step(struct master *);
 void upgrade_commit(struct master *);
 void upgrade_cancel(struct master *);
 
+/* Between two turns of the loop: become the other image if it is time. */
+void upgrade_change_over(struct master *);
 /* roll.c: the new generation fails. True: the old binary sees to it. */
 bool upgrade_goes_back(struct master *, const struct err *why);
 
@@ -66,6 +72,9 @@ void upgrade_drop_option(int *argc, char **argv);
  * failed too.
  */
 int upgrade_resume(struct master *, int state, int way_back, struct err *);
+/* Call the image before us back, because of err: nothing that it handed to us
+ * was touched. Returns, -1, when that failed. */
+int upgrade_call_back(struct master *, int state, int way_back, struct err *);
 /* The trial of a new binary, see trial_answer.h: could we go on with this state?
  * -1 with the reason why not. */
 int upgrade_try(struct master *, const struct tlv_record *, struct err *);

@@ -175,7 +175,7 @@ board_adopt(struct board *b, int fd, struct board_layout layout)
 		errno = EINVAL;
 		return -1;
 	}
-	if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 || slot_map(&s) == -1)
+	if (slot_map(&s) == -1)
 		return -1;
 	b->pages[page] = s;
 	return page;

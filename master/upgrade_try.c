@@ -25,10 +25,9 @@ raise_canary(struct master *m, struct err *err)
 	if (pl->incumbent == NULL)
 		return -1;
 	/* Nobody refills the place: the master is not serving. */
-	while (pl->incumbent != NULL && pl->incumbent->state == PROC_STARTING) {
+	while (pl->incumbent != NULL && pl->incumbent->state != PROC_PREPARED)
 		(void)ev_run(m->loop, EVRUN_ONCE);
-	}
-	if (pl->incumbent != NULL && pl->incumbent->state == PROC_PREPARED)
+	if (pl->incumbent != NULL)
 		return 0;
 	return err_set(err, EXIT_UNAVAILABLE, "a child of it: %s",
 	    m->last_words);

@@ -31,11 +31,11 @@ class Tine:
 
     def __init__(self, stage, folder, args, *, control=True, user=None,
                  reports=False, leaves=False, env=None, limit=None, keep=(),
-                 under=(), stderr=None):
+                 under=(), stderr=None, program=None):
         # reports: a sanitizer's report is no failure; leaves: nor is a process
         # that outlives the server; limit: of descriptors; keep: files that it
         # inherits; under: a command that becomes it; stderr: goes there and
-        # not into our log
+        # not into our log; program: instead of the stage's, as it is called
         self.stage = stage
         self.folder = folder
         self.user = user
@@ -48,7 +48,7 @@ class Tine:
         self.killed = False
         self._changed = threading.Condition()
         self._ended = False
-        argv = [stage.tine]
+        argv = [program or stage.tine]
         if control is not None:
             argv += ["-C", self.control or "none"]
         if limit is not None:

@@ -240,7 +240,11 @@ TIME := 10
 fuzz: fuzzers ## fuzz each target for TIME seconds
 	$(Q)scripts/fuzz $(TIME) $(BUILD)
 
-bench soak: ## not built yet
+SECONDS := 1800
+soak: tests ## let chaos happen for SECONDS, from where the last soak ended
+	$(Q)scripts/soak $(SECONDS) $(BUILD)
+
+bench: ## not built yet
 	@echo 'make $@: not built yet' >&2
 	@exit 1
 

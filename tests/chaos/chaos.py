@@ -27,21 +27,25 @@ import deck  # noqa: E402
 import net  # noqa: E402
 import nginx_scene  # noqa: E402
 import operations  # noqa: E402
+import verdict  # noqa: E402
+from scene import CLIENTS, STREAMS  # noqa: E402
 from stage import Stage  # noqa: E402
 from tine_scene import DEFAULTS, FAST, TineScene  # noqa: E402
-from verdict import Judge, Records, Row, closing, table  # noqa: E402
 
 MODES = ("reuseport", "shared", "unix")
 QUIET_SECONDS = 3
 # After so many events in a row that went wrong the rest tells nothing new.
 GIVE_UP = 3
 TABLE_SIZE = 8192
+LOST_SHOWN = 20
 
 TINE_EVENTS = {
     "reload": operations.reload, "scale": operations.scale,
     "upgrade": operations.upgrade, "kill": operations.kill,
     "crash_loop": operations.crash_loop, "reopen": operations.reopen,
     "signals": operations.signals, "restart": operations.restart,
+    "signal_storm": operations.signal_storm,
+    "master_kill": operations.master_kill,
     "pile": operations.pile, "pile_stop": operations.pile_stop,
     "bad_reload": breakage.bad_reload, "hang": breakage.hang,
     "broken_upgrade": breakage.broken_upgrade,
@@ -97,47 +101,46 @@ def play(args, scene, events, records):
                 scene, rng, **event.details)
         except (AssertionError, OSError, KeyError, ValueError) as e:
             error = f"{type(e).__name__}: {e}"
-        records.add(event.name, str(event), begin, time.monotonic_ns(), error,
-                    measures)
+        records.add(event, begin, error, measures, time.monotonic_ns())
         wrong = 0 if error is None else wrong + 1
         print(f"{(begin - records.all[0]['begin']) / 1e9:8.3f} {event}: "
               f"{error or 'done'}", flush=True)
 
 
-def run(args, stage, scene):
-    """Play it; the rows of the table."""
-    events = all_events(args)
-    records = Records()
+def run(args, scene, events):
+    """Play it; what it showed, and what was wrong with the end."""
+    records = verdict.Records()
     with scene.swarm as swarm:
         scene.start()
-        scene.send_clients()
+        scene.send_clients(STREAMS if args.mix == "streams" else CLIENTS)
         quiet = time.monotonic_ns()
         net.wait_seconds(QUIET_SECONDS)
         quiet = (quiet, time.monotonic_ns())
         play(args, scene, events, records)
         net.wait_seconds(1)
         swarm.finish()
-        wrong = scene.close()
-        judge = Judge(scene, records, quiet, args.server == "tine")
-        counts = collections.Counter(event.name for event in events)
-        rows = judge.rows(counts)
-    rows.append(Row("the end", 1, 1, "; ".join(wrong) or "in order",
-                    not wrong))
-    for failure in judge.lost[:20] if args.server == "tine" else ():
-        print(f"lost: {failure}")
-    if args.json:
-        with open(args.json, "w", encoding="ascii") as f:
-            json.dump({"records": records.all, "lost": judge.lost,
-                       "clients": {c.name: c.report
-                                   for c in swarm.clients}}, f)
+        return verdict.sum_up(scene, records, quiet), scene.close()
+
+
+def judge(args, seen, wrong, events):
+    """The rows of the table. Who is not tine promises nothing here."""
+    is_tine = args.server == "tine"
+    counts = collections.Counter(event.name for event in events)
+    rows = [verdict.event_row(name, seen["events"].get(name, verdict.NONE),
+                              target, verdict.LOOSE if is_tine else None)
+            for name, target in counts.items()]
+    rows += [verdict.client_row(name, client, is_tine)
+             for name, client in seen["clients"].items()]
+    rows.append(verdict.Row("the end", 1, 1, "; ".join(wrong) or "in order",
+                            not wrong))
     return rows
 
 
 def main():
     args = arguments()
+    events = all_events(args)
     if args.dry_run:
-        for event in all_events(args):
-            print(event)
+        print("\n".join(map(str, events)))
         return 0
     if os.getuid() != 0:
         sys.exit("chaos.py: only root sees what a child holds")
@@ -148,18 +151,24 @@ def main():
     net.isolate(TABLE_SIZE)
     stage = Stage(args.build)
     scene = make_scene(args, stage)
-    rows = None
+    seen = None
     try:
-        rows = run(args, stage, scene)
+        seen, wrong = run(args, scene, events)
     finally:
-        if rows is None:
+        if seen is None:
             scene.close()
         if args.keep:
             print(f"kept: {scene.folder}")
         else:
             stage.remove()
-    print(table(rows))
-    print(closing(rows))
+    for failure in seen["lost"][:LOST_SHOWN]:
+        print(f"lost: {failure}")
+    if args.json:
+        with open(args.json, "w", encoding="ascii") as f:
+            json.dump(seen | {"wrong": wrong}, f)
+    rows = judge(args, seen, wrong, events)
+    print(verdict.table(rows))
+    print(verdict.closing(rows))
     return 1 if any(row.ok is False for row in rows) else 0
 
 

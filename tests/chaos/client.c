@@ -5,7 +5,7 @@
  * usage: client KIND tcp:HOST:PORT|unix:PATH [KEY=VALUE]...
  *
  * KIND: fresh keepalive pipelined half-open long echo. Runs until its standard
- * input ends, then lets what is under way finish. Prints {"started":NS}, a line
+ * input ends, then lets what is under way finish; or with count= so many. Prints {"started":NS}, a line
  * for each failure, and a line with the sums; all times are CLOCK_MONOTONIC in
  * nanoseconds. Exit code 0 whatever the server did.
  */
@@ -43,6 +43,7 @@ static const struct {
 	{ "gap_min_ms", offsetof(struct load, gap_min_ns), 0, NSEC_PER_MSEC },
 	{ "gap_max_ms", offsetof(struct load, gap_max_ns), 0, NSEC_PER_MSEC },
 	{ "batch", offsetof(struct load, batch), 0, 1 },
+	{ "count", offsetof(struct load, count), 0, 1 },
 	{ "bytes", offsetof(struct load, bytes), 0, 1 },
 	{ "pace", offsetof(struct load, pace), 0, 1 },
 	{ "path", 0, offsetof(struct load, path), 0 },
@@ -81,8 +82,9 @@ on_arrival(void *owner, uint64_t now)
 	struct session *s;
 
 	(void)now;
-	agenda_set(&l->agenda, &l->arrival, due + distance(l));
 	s = session_new(l, l->serial++);
+	if (l->serial != l->count)
+		agenda_set(&l->agenda, &l->arrival, due + distance(l));
 	l->kind->begin(s, due);
 }
 
@@ -221,6 +223,13 @@ set_up(struct load *l)
 	l->arrival.fn = on_arrival;
 }
 
+static bool
+is_over(const struct load *l)
+{
+	return l->active == 0 &&
+	    (l->is_ending || (l->count > 0 && l->serial == l->count));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -250,7 +259,7 @@ main(int argc, char **argv)
 		begin_staying(&load, now);
 	else
 		agenda_set(&load.agenda, &load.arrival, now);
-	while (!load.is_ending || load.active > 0)
+	while (!is_over(&load))
 		run_turn(&load);
 	tally_report(&load);
 	return 0;

@@ -169,7 +169,8 @@ struct load {
 	socklen_t addrlen;
 	uint64_t rate; /* arrivals or questions a second */
 	uint64_t
-	    poisson; /* not 0: arrivals at random, else at equal distance */
+	    poisson;    /* not 0: arrivals at random, else at equal distance */
+	uint64_t count; /* arrivals in all; 0: until told to end */
 	uint64_t seed, timeout_ns;
 	uint64_t gap_min_ns, gap_max_ns; /* between questions of a session */
 	uint64_t batch;                  /* questions in one write */

@@ -39,8 +39,9 @@ DECKS = {
     "all": {"reload": 62, "kill": 62, "scale": 22, "upgrade": 12, "hang": 1,
             "bad_reload": 7, "broken_upgrade": 10, "reopen": 6,
             "fork_fails": 3, "crash_loop": 2, "restart": 2, "signals": 2,
-            "pile": 3},
+            "pile": 3, "master_kill": 2},
     "reload": {"reload": 100},
+    "streams": {"reload": 100},
     "kill": {"kill": 100},
     "scale": {"scale": 50},
     "upgrade": {"upgrade": 30},
@@ -54,6 +55,8 @@ DECKS = {
     "pile_stop": {"pile_stop": 20},
     "restart": {"restart": 10},
     "signals": {"signals": 10},
+    "signal_storm": {"signal_storm": 10},
+    "master_kill": {"master_kill": 10},
 }
 # What another server can be asked to do, too.
 NGINX = {"reload": 40, "kill": 40, "scale": 10, "hang": 1}

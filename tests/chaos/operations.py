@@ -14,6 +14,8 @@ import procs
 SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN,
            signal.SIGTTOU, signal.SIGWINCH, signal.SIGPIPE)
 BURST = 20
+STORM = 1000
+DRAIN_SECONDS = 120
 CRASHES = 3
 
 
@@ -190,10 +192,35 @@ def signals(scene, rng):
     return {"seconds": time.monotonic() - begin}
 
 
+def signal_storm(scene, rng):
+    """The same, many more of them, and the end on top of it."""
+    took = []
+
+    def stop():
+        for _ in range(STORM):
+            scene.signal(rng.choice(SIGNALS))
+        begin = time.monotonic()
+        scene.signal(signal.SIGTERM)
+        scene.tine.wait(DRAIN_SECONDS)
+        took.append(time.monotonic() - begin)
+    scene.restart(stop)
+    return {"seconds": took[0]}
+
+
 def restart(scene, rng):
     del rng
     begin = time.monotonic()
     scene.restart(lambda: scene.ctl("stop"))
+    return {"seconds": time.monotonic() - begin}
+
+
+def master_kill(scene, rng):
+    """SIGKILL of the master. Whoever waits in a queue waits for the next
+    master; the children finish what they have."""
+    del rng
+    begin = time.monotonic()
+    scene.replace_killed()
+    scene.settle()
     return {"seconds": time.monotonic() - begin}
 
 

@@ -21,6 +21,7 @@ class Client:
         self.name = name
         self.kind = kind
         self.report = None
+        self.ends = "count" in options  # by itself
         self.failures = []
         self.path = os.path.join(folder, f"{name}.jsonl")
         self.samples_path = os.path.join(folder, f"{name}.samples")
@@ -46,7 +47,8 @@ class Client:
 
     def end(self):
         """No new questions from now on."""
-        self.process.stdin.close()
+        if not self.ends:
+            self.process.stdin.close()
 
     def finish(self, timeout):
         """Wait for the end; what it saw."""
@@ -86,7 +88,7 @@ class Swarm:
         for client in self.clients:
             client.wait_started()
 
-    def finish(self, timeout=60):
+    def finish(self, timeout=150):
         for client in self.clients:
             client.end()
         for client in self.clients:

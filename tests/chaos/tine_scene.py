@@ -4,24 +4,25 @@ changes from reload to reload, its status, its beginning and its end."""
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 
 import procs
+from notify import Manager
 from scene import Scene, Target, free_ports
 from tine import Tine
 
 CHILDREN = 4
 # Old generations may be many while streams last; nobody waits for them here.
+ORPHANS_SECONDS = 15
 CONF = """\
 # configuration {number}
 processes: {children}
 accept: reuseport
 log: {{ file: {folder}/tine.log, level: info }}
 start-timeout: {start_timeout}
-drain-timeout: 30s
-max-old-generations: 32
+drain-timeout: 120s
+max-old-generations: 128
 timing: {{ {timing} }}
 servers:
 """
@@ -52,6 +53,7 @@ class TineScene(Scene):
         self._choose_targets()
         self.write_conf()
         self.tine = None
+        self.manager = None
 
     # ---- configuration ----
 
@@ -103,9 +105,22 @@ class TineScene(Scene):
     # ---- life ----
 
     def start(self):
-        self.tine = Tine(self.stage, self.folder, ["-c", "tine.yaml"])
+        """A service manager listens to it and keeps its sockets."""
+        self.manager = Manager()
+        self._run(env=self.manager.env())
+
+    def _run(self, **options):
+        self.tine = Tine(self.stage, self.folder, ["-c", "tine.yaml"],
+                         **options)
         self.tine.wait_ready()
         self.n = CHILDREN
+
+    def replace_killed(self):
+        """SIGKILL to the master; the service manager has the sockets and
+        starts the next one with them."""
+        self.tine.kill()
+        self.past.append(self.tine)
+        self._run(**self.manager.sockets().options(self.manager.env()))
 
     @property
     def pid(self):
@@ -118,6 +133,7 @@ class TineScene(Scene):
         stop()
         wrong = self.tine.close()
         self.past.append(self.tine)
+        self.manager.close()
         self.start()
         self.stops.append((begin, time.monotonic_ns()))
         assert not wrong, "; ".join(wrong)
@@ -128,18 +144,12 @@ class TineScene(Scene):
             victim.close()
         wrong = self.tine.close() if self.tine else []
         for tine in self.past:
+            # Children of a master that was killed leave by themselves.
+            procs.wait_gone(procs.in_session(tine.pid), ORPHANS_SECONDS)
             wrong += tine.close()
+        if self.manager:
+            self.manager.close()
         return wrong
-
-    def log(self):
-        """All that it has said, from whichever file it went to."""
-        names = sorted(n for n in os.listdir(self.folder)
-                       if n.startswith("tine.log"))
-        parts = []
-        for name in names:
-            with open(os.path.join(self.folder, name), encoding="utf-8") as f:
-                parts.append(f.read())
-        return "".join(parts)
 
     # ---- what it says ----
 
@@ -215,6 +225,3 @@ class TineScene(Scene):
     def runs_binary_on_disk(self):
         exe = os.stat(f"/proc/{self.pid}/exe")
         return exe.st_ino == os.stat(self.stage.tine).st_ino
-
-    def stop_gently(self):
-        self.signal(signal.SIGTERM)

@@ -1,22 +1,32 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""verdict.py: from what was seen to a table: one row for each kind of event and
-of client, with what was wanted, what was measured, and whether that is so. The
-limits are loose, ten times what is aimed at: a test machine is shared. What was
-really measured stands beside them."""
+"""verdict.py: from what was seen to a table: a row for each kind of event and
+of client, with what was wanted, what was measured, and whether that is so. What
+was seen is summed up first, in numbers that can be written to a file and added
+to those of other runs."""
 
 import bisect
 
 from swarm import percentile
 
-# In seconds, of the slowest; None: not judged. The sharp figures of the
-# longest runs are judged by those who read the report.
-SLOWEST = {"kill": 10.0, "hang": 14.0, "fork_fails": 1.5}
-QUEUED_P99_MS = 50.0
-ADOPTED_SECONDS = 2.5
 HEAD = ("event", "how many", "target", "measured", "ok")
+# What is promised, and ten times that for runs on a machine that is shared. In
+# seconds (of the slowest), milliseconds, and as a ratio.
+SHARP = {"kill": 2.0, "hang": 14.0, "fork_fails": 1.0, "queued_p99_ms": 5.0,
+         "adopted": 2.5, "p50_ratio": 1.2}
+LOOSE = {"kill": 10.0, "hang": 14.0, "fork_fails": 5.0, "queued_p99_ms": 50.0,
+         "adopted": 2.5, "p50_ratio": 12.0}
+# Of an event that never came.
+NONE = {"good": 0, "wrong": [], "lost": 0, "seconds": [], "pause_ms": [],
+        "above": []}
+# With fewer a percentile says nothing.
+ENOUGH = 100
 
+
+# ---- rows ----
 
 class Row:
+    """ok: None, when nothing is promised."""
+
     def __init__(self, event, many, target, measured, ok):
         self.cells = (event, str(many), str(target), measured,
                       {True: "yes", False: "NO", None: "-"}[ok])
@@ -38,6 +48,8 @@ def closing(rows):
     return f"{judged.count(True)} passed, {judged.count(False)} failed"
 
 
+# ---- what happened ----
+
 class Records:
     """What happened, in order: dictionaries with name, begin, end (ns), error
     (or None) and measures."""
@@ -45,15 +57,14 @@ class Records:
     def __init__(self):
         self.all = []
 
-    def add(self, name, text, begin, end, error, measures):
-        self.all.append({"name": name, "text": text, "begin": begin,
-                         "end": end, "error": error, "measures": measures})
+    def add(self, event, begin, error, measures, end):
+        self.all.append({"name": event.name, "text": str(event), "lost": 0,
+                         "begin": begin, "end": end, "error": error,
+                         "measures": measures})
 
     def blame(self, lost):
         """Each failure belongs to the event that was last to begin."""
         begins = [r["begin"] for r in self.all]
-        for record in self.all:
-            record["lost"] = 0
         for failure in lost:
             i = bisect.bisect_right(begins, failure["at"]) - 1
             if i >= 0:
@@ -69,13 +80,13 @@ class Records:
                 if r["name"] == name]
 
 
-def queued_ms(scene, samples):
+def queued_ms(victims, samples):
     """How long clients that were in a victim's queue waited from its death on;
     `samples` in order of their times."""
     waits = []
     dues = [due for due, _, _ in samples]
-    for victim in scene.victims:
-        if victim.killed_ns is None or victim.hung:
+    for victim in victims:
+        if victim.killed_ns is None:
             continue
         # Who is in a queue has asked shortly before.
         at = bisect.bisect_right(dues, victim.killed_ns)
@@ -86,98 +97,121 @@ def queued_ms(scene, samples):
     return waits
 
 
-def slowest_in(window, scene, samples):
+def slowest_in(window, victims, samples):
     """The longest wait, in seconds, of a question asked in this window on a
     connection that no victim held."""
     begin, end = window
-    held = set().union(*(v.held for v in scene.victims
+    held = set().union(*(v.held for v in victims
                          if begin <= v.stopped_ns <= end))
     return max((latency for due, latency, name in samples
                 if begin <= due <= end and name not in held),
                default=0) / 1e9
 
 
-def p50_ms(samples, windows):
-    """The median wait of all questions asked in these windows."""
+def latencies_ms(samples, windows):
+    """Of all questions asked in these windows."""
     dues = [due for due, _, _ in samples]
     waits = []
     for begin, end in windows:
-        some = samples[bisect.bisect_left(dues, begin):
-                       bisect.bisect_left(dues, end)]
-        waits += [latency for _, latency, _ in some]
-    return percentile(waits, 0.5) / 1e6
+        waits += [latency / 1e6 for _, latency, _ in
+                  samples[bisect.bisect_left(dues, begin):
+                          bisect.bisect_left(dues, end)]]
+    return waits
 
 
-class Judge:
-    """Rows for one run. judged=False: only what was measured, as for a server
-    that promises nothing."""
+# ---- sums ----
 
-    def __init__(self, scene, records, quiet, judged=True):
-        self.scene = scene
-        self.records = records
-        self.quiet = quiet
-        self.judged = judged
-        self.fresh = scene.swarm.samples("fresh")
-        self.lost = scene.lost()
-        records.blame(self.lost)
+def sum_up(scene, records, quiet):
+    """What a run showed: {"events": {name: numbers}, "clients": {name:
+    numbers}, "lost": failures}."""
+    fresh = scene.swarm.samples("fresh")
+    lost, excused = scene.divide_failures()
+    records.blame(lost)
+    names = dict.fromkeys(r["name"] for r in records.all)
+    events = {name: _sum_event(records.named(name)) for name in names}
+    if "kill" in events:
+        events["kill"] |= {
+            "queued_ms": queued_ms(scene.victims, fresh),
+            "p50_ms": [percentile(latencies_ms(fresh, windows), 0.5)
+                       for windows in (records.windows("kill"), [quiet])]}
+    if "hang" in events:
+        events["hang"]["adopted"] = [
+            slowest_in(r["measures"]["window"], scene.victims, fresh)
+            for r in records.named("hang") if r["error"] is None]
+    clients = {c.name: c.report | {
+        "kind": c.kind,
+        "lost": sum(f["client"] == c.name for f in lost),
+        "excused": sum(f["client"] == c.name for f in excused)}
+        for c in scene.swarm.clients}
+    return {"events": events, "clients": clients, "lost": lost}
 
-    def _ok(self, ok):
-        return ok if self.judged else None
 
-    def event_row(self, name, target):
-        records = self.records.named(name)
-        good = [r for r in records if r["error"] is None]
-        lost = sum(r["lost"] for r in records)
-        seconds = [r["measures"]["seconds"] for r in good
-                   if "seconds" in r["measures"]]
-        words = [f"{lost} lost"]
-        ok = len(good) == len(records) >= target and lost == 0
-        if seconds:
-            words.append(f"{percentile(seconds, .5):.3f} s, "
-                         f"max {max(seconds):.3f} s")
-            ok &= max(seconds) <= SLOWEST.get(name, float("inf"))
-        if len(good) < len(records):
-            words.append(f"{len(records) - len(good)} went wrong")
-        more, fine = self._more(name, good)
-        return Row(name, len(good), target, ", ".join(words + more),
-                   self._ok(ok and fine))
+def _sum_event(records):
+    good = [r for r in records if r["error"] is None]
+    measures = [r["measures"] for r in good]
 
-    def _more(self, name, good):
-        """What is measured of one kind of event only."""
-        if name == "kill" and good:
-            return self._kill(good)
-        if name == "hang" and good:
-            worst = max(slowest_in(r["measures"]["window"], self.scene,
-                                   self.fresh) for r in good)
-            return [f"queue waited {worst:.2f} s"], worst < ADOPTED_SECONDS
-        fewest = [r["measures"]["min_accepting"] for r in good
-                  if "min_accepting" in r["measures"]]
-        return ([f"min_accepting N{min(fewest):+d}"] if fewest else []), True
+    def values(key):
+        return [m[key] for m in measures if key in m]
+    return {"good": len(good),
+            "wrong": [f"{r['text']}: {r['error']}" for r in records
+                      if r["error"] is not None],
+            "lost": sum(r["lost"] for r in records),
+            "seconds": values("seconds"), "pause_ms": values("pause_ms"),
+            "above": values("min_accepting")}
 
-    def _kill(self, good):
-        waits = queued_ms(self.scene, self.fresh)
-        pauses = [r["measures"]["pause_ms"] for r in good]
-        windows = self.records.windows("kill")
-        p99 = percentile(waits, 0.99)
-        return [f"{len(waits)} queued p99 {p99:.2f} ms",
-                f"stopped before {percentile(pauses, .5):.2f} ms",
-                f"p50 of the rest {p50_ms(self.fresh, windows):.3f} ms, "
-                f"quiet {p50_ms(self.fresh, [self.quiet]):.3f} ms"], \
-            p99 < QUEUED_P99_MS
 
-    def client_row(self, client):
-        report = client.report
-        lost = [f for f in self.lost if f["client"] == client.name]
-        many = report["answers"] or report["done"]
-        words = [f"{len(lost)} lost",
-                 f"{len(client.failures) - len(lost)} excused"]
-        if client.kind not in ("echo", "long"):
-            words.append("p50 {p50_ms:.3f} p99 {p99_ms:.3f} max {max_ms:.1f} ms"
-                         .format(**report))
-        return Row(f"client {client.name}", many, 1, ", ".join(words),
-                   self._ok(not lost and many > 0))
+def add(a, b):
+    """The numbers of one kind of event, of two runs."""
+    both = {key: a[key] + b[key] for key in a
+            if key != "p50_ms" and key in b}
+    both |= {key: x[key] for x in (a, b) for key in x if key not in both}
+    if "p50_ms" in a and "p50_ms" in b:
+        both["p50_ms"] = [(x + y) / 2
+                          for x, y in zip(a["p50_ms"], b["p50_ms"])]
+    return both
 
-    def rows(self, counts):
-        """counts: how many of each event there were to be."""
-        return [self.event_row(name, n) for name, n in counts.items()] + \
-            [self.client_row(c) for c in self.scene.swarm.clients]
+
+# ---- judgement ----
+
+def event_row(name, event, target, limits=None):
+    """A row for the numbers of one kind of event. Without limits nothing is
+    judged."""
+    words = [f"{event['lost']} lost"]
+    ok = event["good"] >= target and not event["wrong"] and not event["lost"]
+    seconds = event["seconds"]
+    judged = limits or SHARP
+    if seconds:
+        words.append(f"{percentile(seconds, .5):.3f} s, "
+                     f"max {max(seconds):.3f} s")
+        ok &= max(seconds) <= judged.get(name, float("inf"))
+    if event["wrong"]:
+        words.append(f"{len(event['wrong'])} went wrong")
+    if event["above"]:
+        words.append(f"min_accepting N{min(event['above']):+d}")
+    if "queued_ms" in event:
+        ok &= _judge_kill(event, words, judged)
+    if event.get("adopted"):
+        words.append(f"queue waited {max(event['adopted']):.2f} s")
+        ok &= max(event["adopted"]) < judged["adopted"]
+    return Row(name, event["good"], target, ", ".join(words),
+               ok if limits else None)
+
+
+def _judge_kill(event, words, limits):
+    waits, (rest, quiet) = event["queued_ms"], event["p50_ms"]
+    p99 = percentile(waits, 0.99)
+    words += [f"{len(waits)} queued p99 {p99:.2f} ms",
+              f"stopped before {percentile(event['pause_ms'], .5):.2f} ms",
+              f"p50 of the rest {rest:.3f} ms, quiet {quiet:.3f} ms"]
+    return (len(waits) < ENOUGH or p99 < limits["queued_p99_ms"]) and \
+        rest <= limits["p50_ratio"] * quiet
+
+
+def client_row(name, client, judged=True):
+    many = client["answers"] or client["done"]
+    words = [f"{client['lost']} lost", f"{client['excused']} excused"]
+    if client["kind"] not in ("echo", "long"):
+        words.append("p50 {p50_ms:.3f} p99 {p99_ms:.3f} max {max_ms:.1f} ms"
+                     .format(**client))
+    return Row(f"client {name}", many, 1, ", ".join(words),
+               client["lost"] == 0 < many if judged else None)

@@ -59,7 +59,8 @@ load_int(const struct field *f, const void *at)
 	case sizeof(half):
 		(void)memcpy(&half, at, sizeof(half));
 		(void)memcpy(&sign, at, sizeof(sign));
-		return f->least < 0 || f->kind == FIELD_FD ? sign : (int64_t)half;
+		return f->least < 0 || f->kind == FIELD_FD ? sign
+							   : (int64_t)half;
 	default:
 		(void)memcpy(&wide, at, sizeof(wide));
 		return wide;

@@ -18,6 +18,8 @@ from tine_scene import CHILDREN
 
 HANG_SECONDS = 14
 FAULT_SECONDS = 5
+WORD_MAX = 16  # of decoy.c
+KEY, OTHER_KEY = b"max-old-generations\0", b"max-odd-generations\0"
 # Retried every half second, then a child has to start.
 FULL_STRENGTH_SECONDS = 1.0
 
@@ -118,12 +120,13 @@ def bad_reload(scene, rng, kind):
 
 # ---- broken upgrades ----
 
-def script(text):
+def impostor(scene, word):
+    """A program that does this is where the binary was."""
     def make(path):
-        with open(path, "w", encoding="ascii") as f:
-            f.write(f"#!/bin/sh\n{text}\n")
-        os.chmod(path, 0o755)
-    return make
+        shutil.copy(scene.stage.tool("decoy"), path)
+        with open(path, "ab") as f:
+            f.write(f" {word}\n".encode().rjust(WORD_MAX))
+    scene.replace_binary(make)
 
 
 def not_executable(scene):
@@ -140,34 +143,40 @@ def truncated(scene):
     scene.replace_binary(make)
 
 
-# kind: what is done to the binary or the configuration; the reason given.
+def other_words(scene):
+    """A release in which a key has another name: it cannot read what this one
+    writes."""
+    def make(path):
+        with open(scene.spare, "rb") as f:
+            data = f.read()
+        assert KEY in data
+        with open(path, "wb") as f:
+            f.write(data.replace(KEY, OTHER_KEY))
+        os.chmod(path, 0o755)
+    scene.replace_binary(make)
+
+
+# kind: what is done to the binary or to what children load; the reason given.
 BROKEN_UPGRADES = {
     "missing": (lambda s: os.unlink(s.stage.tine), r"No such file"),
     "not_executable": (not_executable, r"[Pp]ermission denied|executable"),
     "truncated": (truncated, r"."),
-    "exits_0": (lambda s: s.replace_binary(script("exit 0")), r"."),
-    "exits_1": (lambda s: s.replace_binary(script("exit 1")),
-                r"exit code 1|exit status 1|exited"),
-    "crashes": (lambda s: s.replace_binary(script("kill -SEGV $$")),
-                r"SIGSEGV|signal 11"),
-    "hangs": (lambda s: s.replace_binary(script("exec sleep 1000")),
-              r"10 s|time|answer"),
-    "refuses_configuration": (
-        lambda s: s.write_conf(s.conf(["  - listen: [ \n"])),
-        r"tine\.yaml:\d+:\d+"),
-    "children_crash": (
-        lambda s: s.write_conf(s.conf([s.faulty("crash_start")])),
-        r"SIGSEGV|signal 11"),
-    "forks_and_dies": (
-        lambda s: s.replace_binary(script("sleep 1000 & kill -9 $$")),
-        r"SIGKILL|signal 9"),
+    "exits_0": (lambda s: impostor(s, "exits_0"), r"."),
+    "exits_1": (lambda s: impostor(s, "exits_1"),
+                r"exit(ed|s)?\b.*\b1|impostor"),
+    "crashes": (lambda s: impostor(s, "crashes"), r"SIGSEGV|signal 11"),
+    "hangs": (lambda s: impostor(s, "hangs"), r"10 s|time|answer"),
+    "refuses_configuration": (other_words, r"max-old-generations"),
+    "children_crash": (lambda s: s.put_plugin("crash_start"),
+                       r"SIGSEGV|signal 11"),
+    "forks_and_dies": (lambda s: impostor(s, "forks_and_dies"),
+                       r"SIGKILL|signal 9"),
 }
 
 
 def broken_upgrade(scene, rng, kind):
     del rng
     before = scene.master()
-    scene.settle()
     break_it, reason = BROKEN_UPGRADES[kind]
     begin = time.monotonic()
     try:
@@ -176,19 +185,21 @@ def broken_upgrade(scene, rng, kind):
         took = time.monotonic() - begin
     finally:
         scene.replace_binary()
-        scene.write_conf()
-        end_strays(scene)
+        scene.put_plugin()
+        end_impostors(scene)
     assert re.search(reason, said), f"{kind}: the reason given: {said!r}"
     assert_unchanged(scene, before, ("upgrades",))
     return {"seconds": took}
 
 
-def end_strays(scene):
-    """What a broken binary has left behind of its own: sleepers."""
+def end_impostors(scene):
+    """What an impostor has forked, it has to be told."""
     for pid in procs.in_session(scene.pid):
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "sleep":
-                os.kill(pid, signal.SIGKILL)
+            with open(f"/proc/{pid}/exe", "rb") as f:
+                f.seek(-WORD_MAX, os.SEEK_END)
+                if f.read().endswith(b" forks_and_dies\n"):
+                    os.kill(pid, signal.SIGKILL)
 
 
 # ---- a child that hangs ----

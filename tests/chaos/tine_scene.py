@@ -49,7 +49,9 @@ class TineScene(Scene):
         self.spare = os.path.join(self.folder, "spare")  # of the binary
         self.extra = []     # servers that come and go: lines of text
         self.idle = "75s"   # a value that changes
+        self.plugin = os.path.join(self.folder, "plugin.so")
         shutil.copy(stage.tine, self.spare)
+        self.put_plugin()
         self._choose_targets()
         self.write_conf()
         self.tine = None
@@ -84,6 +86,8 @@ class TineScene(Scene):
             if handler == "http":
                 parts.append(f"    options: {{ root: {self.www} }}\n")
             parts.append(f"    timeouts: {{ idle: {self.idle} }}\n")
+        parts.append(self.server(self.plugin, "unix://" + os.path.join(
+            self.folder, "plugin.sock")))
         return "".join([*parts, *self.extra, *extra])
 
     def write_conf(self, text=None):
@@ -101,6 +105,12 @@ class TineScene(Scene):
         """One more server, with a handler that is not well."""
         path = os.path.join(self.folder, "faulty.sock")
         return self.server(self.stage.handler(name), f"unix://{path}")
+
+    def put_plugin(self, name="whoami"):
+        """What a handler that is loaded from a file is from now on."""
+        new = self.plugin + ".new"
+        shutil.copy(self.stage.handler(name), new)
+        os.replace(new, self.plugin)
 
     # ---- life ----
 

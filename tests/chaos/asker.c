@@ -3,7 +3,7 @@
  * asker.c: the HTTP clients of the chaos runs. They ask for one file whose
  * bytes they know and look at every byte of every answer:
  *
- *   fresh      a new connection for each question
+ *   fresh      a new connection for each question, or for a few
  *   keepalive  connections that stay, with idle gaps between questions
  *   pipelined  the same, several questions in one write
  *   half-open  connects, and asks only some seconds later
@@ -33,7 +33,8 @@ static unsigned char scratch[SCRATCH];
 static bool
 wants_close(const struct session *s)
 {
-	return !s->load->kind->stays && s->serial % 2 == 1;
+	return !s->load->kind->stays && s->load->asks == 1 &&
+	    s->serial % 2 == 1;
 }
 
 static void
@@ -102,7 +103,7 @@ on_answered(struct session *s, uint64_t now)
 {
 	struct load *l = s->load;
 
-	if (!l->kind->stays || l->is_ending) {
+	if (l->is_ending || (!l->kind->stays && ++s->asked == l->asks)) {
 		l->tally.done++;
 		session_end(s);
 		return;
@@ -290,7 +291,7 @@ asker_begin(struct session *s, uint64_t due_ns)
 	/* Who stays makes the pauses between its questions: the first may come
 	 * anywhere in one. */
 	s->due_ns = due_ns;
-	if (l->gap_max_ns > 0)
+	if (l->kind->stays || l->kind->is_late)
 		s->due_ns += session_random(s, l->gap_min_ns, l->gap_max_ns);
 	if (l->kind->stays)
 		agenda_set(&l->agenda, &s->item, s->due_ns);
@@ -309,5 +310,7 @@ const struct kind asker_keepalive = { .name = "keepalive",
 const struct kind asker_pipelined = { .name = "pipelined",
 	.stays = true,
 	ASKER };
-const struct kind asker_half_open = { .name = "half-open", ASKER };
+const struct kind asker_half_open = { .name = "half-open",
+	.is_late = true,
+	ASKER };
 const struct kind asker_long = { .name = "long", ASKER };

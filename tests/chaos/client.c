@@ -5,9 +5,10 @@
  * usage: client KIND tcp:HOST:PORT|unix:PATH [KEY=VALUE]...
  *
  * KIND: fresh keepalive pipelined half-open long echo. Runs until its standard
- * input ends, then lets what is under way finish; or with count= so many. Prints {"started":NS}, a line
- * for each failure, and a line with the sums; all times are CLOCK_MONOTONIC in
- * nanoseconds. Exit code 0 whatever the server did.
+ * input ends, or until there were count= arrivals, then lets what is under way
+ * finish. Prints {"started":NS}, a line for each failure, and a line with the
+ * sums; all times are CLOCK_MONOTONIC in nanoseconds. Exit code 0 whatever the
+ * server did.
  */
 #include "client.h"
 
@@ -43,6 +44,7 @@ static const struct {
 	{ "gap_min_ms", offsetof(struct load, gap_min_ns), 0, NSEC_PER_MSEC },
 	{ "gap_max_ms", offsetof(struct load, gap_max_ns), 0, NSEC_PER_MSEC },
 	{ "batch", offsetof(struct load, batch), 0, 1 },
+	{ "asks", offsetof(struct load, asks), 0, 1 },
 	{ "count", offsetof(struct load, count), 0, 1 },
 	{ "bytes", offsetof(struct load, bytes), 0, 1 },
 	{ "pace", offsetof(struct load, pace), 0, 1 },
@@ -198,7 +200,7 @@ set_up(struct load *l)
 	struct rlimit limit;
 	size_t i;
 
-	if (l->rate == 0 || l->batch == 0 || l->batch > 100 ||
+	if (l->rate == 0 || l->batch == 0 || l->asks == 0 || l->batch > 100 ||
 	    strlen(l->path) > 128 || (l->kind->is_stream && l->pace == 0) ||
 	    (l->kind->stays && l->gap_max_ns == 0))
 		errx(2, "the numbers make no sense");
@@ -237,6 +239,7 @@ main(int argc, char **argv)
 		.seed = 1,
 		.timeout_ns = 2 * NSEC_PER_SEC,
 		.batch = 1,
+		.asks = 1,
 		.path = "/" };
 	uint64_t now;
 	size_t i;

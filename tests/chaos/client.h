@@ -122,6 +122,7 @@ struct session {
 	uint64_t moved_ns; /* when the transfer last got on */
 	uint64_t sent, received; /* bytes on this connection */
 	uint64_t told_to, heard; /* asked now: bytes to come, and come */
+	uint64_t asked;          /* questions answered on this connection */
 	unsigned waiting;        /* questions that have no whole answer yet */
 	bool is_closing;         /* the server has said `Connection: close` */
 	size_t have;             /* of the head */
@@ -132,7 +133,7 @@ struct session {
 /* What distinguishes the kinds of clients. */
 struct kind {
 	const char *name;
-	bool stays, is_stream;
+	bool stays, is_stream, is_late; /* late: pauses before it asks */
 	void (*begin)(struct session *, uint64_t due_ns);
 	void (*connected)(struct session *, uint64_t now);
 	void (*input)(struct session *, uint64_t now);
@@ -174,6 +175,7 @@ struct load {
 	uint64_t seed, timeout_ns;
 	uint64_t gap_min_ns, gap_max_ns; /* between questions of a session */
 	uint64_t batch;                  /* questions in one write */
+	uint64_t asks;  /* questions on a connection of a kind that leaves */
 	uint64_t bytes; /* of an answer's body, or of a stream */
 	uint64_t pace;  /* bytes a second; 0: as fast as they come */
 	const char *path, *text, *samples; /* text: the body, not a pattern */

@@ -5,9 +5,10 @@ and the rule that says which failure is whose."""
 import os
 
 import net
-import swarm
 from held import Victim
+from load import LOSSES
 from pattern import pattern
+from swarm import Swarm
 
 FILES = {"small": 1000, "large": 4 << 20, "minute": 60 << 20}
 # Waits no longer than this are none: a stopped child's clients are answered
@@ -63,8 +64,7 @@ class Scene:
         self.victims = []
         self.stops = []  # (begin, end) in ns: the server was told to stop
         self.targets = []
-        self.swarm = swarm.Swarm(
-            os.path.join(stage.build, "tests", "chaos", "client"), self.folder)
+        self.swarm = Swarm(stage, self.folder)
         os.mkdir(self.www)
         data = pattern(max(FILES.values()))
         for name, size in FILES.items():
@@ -110,7 +110,7 @@ class Scene:
         kind = failure["failure"]
         owners = [v for v in self.victims if v.owns(failure)]
         if owners:
-            return kind in swarm.LOSSES or \
+            return kind in LOSSES or \
                 kind == "timeout" and any(v.hung for v in owners)
         if kind == "wrong_bytes" or failure["received"] > 0:
             return False

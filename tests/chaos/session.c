@@ -81,6 +81,7 @@ session_connect(struct session *s)
 	s->begun_ns = mono_ns();
 	s->sent = 0;
 	s->received = 0;
+	s->asked = 0;
 	s->waiting = 0;
 	s->have = 0;
 	s->is_closing = false;

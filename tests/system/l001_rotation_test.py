@@ -36,7 +36,8 @@ def test_rotation_under_load_loses_and_tears_nothing(tine, stage, folder,
     path = os.path.join(folder, "tine.log")
     t = tine("-l", "tcp://127.0.0.1:0", "-n", "3", "-L", path,
              "--log-level", "debug", "http", "text=hello", folder=folder)
-    with load.OpenLoop(stage, "http", t.address(), RATE, "hello") as client:
+    with load.Client(stage, folder, "fresh", load.target(t.address()),
+                     rate=RATE, text="hello") as client:
         for i in range(ROTATIONS):
             net.wait_seconds(GAP)
             rotate(t, path, i)

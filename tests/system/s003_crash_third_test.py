@@ -7,19 +7,20 @@ import pytest
 
 import net
 import procs
-from load import OpenLoop, lost, never_happened
+from load import Client, lost, never_happened, target
 
 WINDOW = 10
 CHILDREN = 4
 
 
 @pytest.mark.timeout(120)
-def test_a_crash_loop_is_slow_cheap_and_harmless(tine, stage):
+def test_a_crash_loop_is_slow_cheap_and_harmless(tine, stage, folder):
     t = tine("-l", "tcp://127.0.0.1:0", "-n", CHILDREN,
              stage.handler("crash_third"), ready=False, reports=True)
     t.wait_serving(CHILDREN - 1)
     cpu = procs.cpu_seconds(t.pid)
-    with OpenLoop(stage, "echo", t.address(), 100, "hello") as client:
+    with Client(stage, folder, "echo", target(t.address()), rate=100,
+                bytes=5, pace=1000) as client:
         net.wait_seconds(WINDOW)
         report = client.finish()
     busy = (procs.cpu_seconds(t.pid) - cpu) / WINDOW

@@ -12,13 +12,13 @@ import threading
 
 import pytest
 
+import load
 import net
 import procs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "chaos"))
 
-import swarm  # noqa: E402
 from pattern import pattern  # noqa: E402
 
 BODY = pattern(100)
@@ -132,17 +132,15 @@ def ask(stage, folder):
     clients = []
 
     def run(kind, target, seconds=None, **options):
-        tool = os.path.join(stage.build, "tests", "chaos", "client")
         options = {"path": "/x", "rate": 50, "seed": 7, "bytes": len(BODY),
                    "timeout_ms": 1000} | options
-        client = swarm.Client(tool, folder, "client", kind, target, **options)
+        client = load.Client(stage, folder, kind, target, **options)
         clients.append(client)
         client.wait_started()
         if seconds is None:
             procs.eventually(client.seen, 20, "a failure")
         else:
             net.wait_seconds(seconds)
-        client.end()
         client.finish(20)
         return client
 

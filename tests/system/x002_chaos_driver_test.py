@@ -16,6 +16,7 @@ sys.path.insert(0, CHAOS)
 
 import deck  # noqa: E402
 import held  # noqa: E402
+import soak  # noqa: E402
 import verdict  # noqa: E402
 
 needs_root = pytest.mark.skipif(os.getuid() != 0,
@@ -148,3 +149,57 @@ def test_kills_cost_only_what_the_victims_held(stage):
     (row,) = [line for line in done.stdout.splitlines()
               if line.startswith("kill  ")]
     assert "0 lost" in row
+
+
+# ---- the soak ----
+
+def slice_of(good, lost=(), wrong=()):
+    """What chaos.py writes of a slice of reloads."""
+    event = dict(verdict.NONE, good=good, seconds=[0.1] * good,
+                 above=[0] * good, wrong=list(wrong))
+    return {"events": {"reload": event}, "lost": list(lost), "wrong": [],
+            "clients": {"fresh-unix": {"kind": "fresh", "answers": 10 * good,
+                                       "done": 0, "lost": len(lost),
+                                       "excused": 0}}}
+
+
+def reload_row(state):
+    (row,) = [r for r in soak.rows(state) if r.cells[0] == "reload"]
+    return row
+
+
+def test_slices_of_a_soak_add_up_and_outlive_it(tmp_path):
+    path = str(tmp_path / "soak" / "state.json")
+    state = soak.State(path)
+    assert [state.next_seed(), state.next_seed()] == [1, 2]
+    state.take("reload", slice_of(30))
+    state.take("reload", slice_of(20))
+    state.save()
+    again = soak.State(path)
+    assert again.good("reload") == 50
+    assert again.next_seed() == 3
+    row = reload_row(again)
+    assert row.cells[1] == "50" and row.cells[4] == "so far"
+    assert row.cells[3].startswith("500 answers, 0 lost, 0.100 s")
+    assert row.ok is None
+
+
+def test_a_soak_goes_on_with_what_is_farthest_from_its_target(tmp_path):
+    state = soak.State(str(tmp_path / "state.json"))
+    names = ["reload", "kill", "all mixed"]
+    assert soak.choose(state, names) == "reload"
+    state.take("reload", slice_of(10))
+    assert soak.choose(state, names) == "kill"
+    for name in names:
+        state.row(name)["event"] = dict(verdict.NONE, good=10000)
+    assert soak.choose(state, names) == "all mixed"
+
+
+@pytest.mark.parametrize("spoilt", [
+    {"lost": [{"failure": "eof"}]}, {"wrong": ["reload: no"]}])
+def test_one_loss_spoils_a_row_for_good(tmp_path, spoilt):
+    state = soak.State(str(tmp_path / "state.json"))
+    state.take("reload", slice_of(1000, **spoilt))
+    assert reload_row(state).ok is False
+    state.take("reload", slice_of(1000))
+    assert reload_row(state).ok is False

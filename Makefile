@@ -159,6 +159,9 @@ UNIT_WRAP_test_trial := fork
 UNIT_WRAP_test_tlv := realloc malloc memfd_create pwrite
 UNIT_WRAP_test_notify := $(WRAP_MEMORY) sendmsg
 UNIT_WRAP_test_inherit := $(WRAP_MEMORY) notify_unstore_name
+UNIT_WRAP_test_heir := spawn_child inherit_take inherit_take_extra
+UNIT_WRAP_test_service := spawn_child $(addprefix notify_,init has_manager \
+	ready reloading stopping extend status store unstore)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(CORE_OBJS)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)

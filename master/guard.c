@@ -22,7 +22,7 @@ report(struct master *m, const struct listener *l, const struct slot *s,
 	(void)snprintf(place, sizeof(place), "place %d", s->place);
 	log_error("security: %s, the socket of %s: %s, by a child%s",
 	    url_print_short(&l->url, text, sizeof(text)),
-	    s->place == -1 ? "all places" : place,
+	    s->place < 0 ? "all places" : place,
 	    audit_words(found, words, sizeof(words)),
 	    log_print_missed(missed, more, sizeof(more)));
 }
@@ -36,6 +36,7 @@ open_fresh(struct master *m, struct listener *l, const struct slot *old,
 	*fresh = listener_new_slot(m, l, old->place);
 	fresh->is_excluded = old->is_excluded;
 	fresh->retire_ns = old->retire_ns;
+	fresh->stored_id = old->stored_id;
 	if (l->owns_path)
 		unixpath_remove(l->url.path, l->path_dev, l->path_ino);
 	else if (l->url.scheme != URL_UNIX)

@@ -21,6 +21,7 @@
 #include <bsd/string.h>
 
 #include "master/fdname.h"
+#include "shared/conf.h"
 #include "shared/log.h"
 
 #define FIRST 3 /* SD_LISTEN_FDS_START */
@@ -145,6 +146,13 @@ learn(struct inherited *e)
 	return 0;
 }
 
+/* No place ever had a greater one, and a slot needs room for all below it. */
+static bool
+has_own_index(const struct inherited *e)
+{
+	return e->is_stored && e->stored_index < CONF_PROCESSES_MAX;
+}
+
 static void
 set_name(struct inherited *e, const char *name)
 {
@@ -155,7 +163,7 @@ set_name(struct inherited *e, const char *name)
 	    fdname_parse(name, url, sizeof(url), &e->stored_index) == 0;
 	e->index = e->stored_index;
 	e->is_foreign = !e->is_stored;
-	e->has_index = e->is_stored;
+	e->has_index = has_own_index(e);
 }
 
 /* A socket unit's that a master stored too: one socket, two descriptors. */
@@ -309,7 +317,7 @@ inherit_rewind(void)
 	for (i = 0; i < in.n; i++) {
 		in.all[i].is_taken = false;
 		in.all[i].is_renamed = false;
-		in.all[i].has_index = in.all[i].is_stored;
+		in.all[i].has_index = has_own_index(&in.all[i]);
 		in.all[i].index = in.all[i].stored_index;
 	}
 }

@@ -17,7 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "master/heir.h"
+#include "master/inherit.h"
 #include "master/master.h"
+#include "master/service.h"
 
 /* A queue that leaves was seen empty so many times in a row, and for so long
  * nothing was sent there. */
@@ -69,7 +72,8 @@ learn_port(struct listener *l, struct err *err)
 static int
 open_first(struct master *m, struct listener *l, struct err *err)
 {
-	bool share = l->url.reuseport == URL_TRUE || overlaps_ours(m, l);
+	bool share = l->url.reuseport == URL_TRUE || overlaps_ours(m, l) ||
+	    heir_has_sockets(l);
 	char text[URL_TEXT_MAX];
 	struct slot *s = &l->slots[0];
 
@@ -83,10 +87,16 @@ open_first(struct master *m, struct listener *l, struct err *err)
 	/* At once: a path that nobody listens on looks stale to others. */
 	if (socket_listen(l, s) == -1)
 		return socket_explain(l, err);
-	if (l->url.scheme == URL_UNIX ? unixpath_claim(l, err) == -1
-				      : learn_port(l, err) == -1)
+	return l->url.scheme == URL_UNIX ? unixpath_claim(l, err) : 0;
+}
+
+/* With slot 0 there is a port, and further slots may join. */
+static int
+complete_first(struct listener *l, struct err *err)
+{
+	if (l->url.scheme != URL_UNIX && learn_port(l, err) == -1)
 		return -1;
-	if (l->has_slot_per_place && socket_share(s->fd) == -1)
+	if (l->has_slot_per_place && socket_share(l->slots[0].fd) == -1)
 		return err_sys(err, "SO_REUSEPORT");
 	return socket_learn(l, err);
 }
@@ -95,11 +105,32 @@ struct slot
 listener_new_slot(struct master *m, const struct listener *l, int place)
 {
 	return (struct slot){
-		.id = m->next_slot_id++,
+		.id = ++m->last_slot_id,
 		.fd = -1,
-		.place = l->has_slot_per_place ? place : -1,
+		.place = l->has_slot_per_place ? place : SLOT_SHARED,
 		.opened_ns = mono_ns(),
 	};
+}
+
+struct slot *
+listener_slot_at(struct master *m, struct listener *l, size_t index,
+    struct err *err)
+{
+	size_t n = MAX_OF(index + 1, l->nslots);
+	struct slot *s = reallocarray(l->slots, n, sizeof(*s));
+	uint32_t stored_id;
+
+	if (s == NULL) {
+		(void)err_sys(err, "memory for %zu sockets", n);
+		return NULL;
+	}
+	l->slots = s;
+	for (; l->nslots < n; l->nslots++)
+		s[l->nslots] = (struct slot){ .fd = -1 };
+	stored_id = s[index].stored_id;
+	s[index] = listener_new_slot(m, l, (int)index);
+	s[index].stored_id = stored_id;
+	return &s[index];
 }
 
 /* Have slots for this many places; those that are new are bound only, and get
@@ -107,24 +138,17 @@ listener_new_slot(struct master *m, const struct listener *l, int place)
 static int
 open_slots(struct master *m, struct listener *l, size_t places, struct err *err)
 {
-	struct slot *slots;
-	size_t i, n = MAX_OF(places, l->nslots);
+	struct slot *s;
+	size_t i;
 
-	slots = reallocarray(l->slots, n, sizeof(*slots));
-	if (slots == NULL)
-		return err_sys(err, "memory for %zu sockets", n);
-	l->slots = slots;
-	for (; l->nslots < n; l->nslots++)
-		slots[l->nslots] = (struct slot){ .fd = -1 };
 	for (i = 0; i < places; i++) {
-		if (slots[i].fd != -1)
+		if (i < l->nslots && l->slots[i].fd != -1)
 			continue;
-		slots[i] = listener_new_slot(m, l, (int)i);
-		/* The first is open_first()'s. */
-		if (i == 0)
-			continue;
-		slots[i].fd = socket_open(l, true, err);
-		if (slots[i].fd == -1)
+		s = listener_slot_at(m, l, i, err);
+		if (s == NULL)
+			return -1;
+		s->fd = socket_open(l, true, err);
+		if (s->fd == -1)
 			return -1;
 	}
 	return 0;
@@ -146,11 +170,16 @@ listener_open(struct master *m, struct listener *l, struct err *err)
 {
 	size_t n = l->has_slot_per_place ? (size_t)m->nplaces : 1;
 
-	if (open_slots(m, l, 1, err) == -1 ||
-	    url_addr(&l->url, &l->addr, err) == -1 ||
-	    open_first(m, l, err) == -1)
+	if (url_addr(&l->url, &l->addr, err) == -1 ||
+	    heir_open(m, l, n, err) == -1)
 		return -1;
-	return open_slots(m, l, n, err);
+	if ((l->nslots == 0 || l->slots[0].fd == -1) &&
+	    (listener_slot_at(m, l, 0, err) == NULL ||
+		open_first(m, l, err) == -1))
+		return -1;
+	if (complete_first(l, err) == -1)
+		return -1;
+	return open_slots(m, l, n, err) == 0 || heir_share(l, err) ? 0 : -1;
 }
 
 /* ---- the list ---- */
@@ -186,6 +215,8 @@ listener_drop(struct master *m, struct listener *l)
 	struct generation *g;
 	size_t i;
 
+	service_forget(m, l);
+	heir_leave(m, l);
 	for (i = 0; i < l->nslots; i++)
 		socket_retire(l, &l->slots[i]);
 	steer_fini(&l->steer);
@@ -380,16 +411,30 @@ listener_split(struct master *m, struct listener *l, size_t places,
 		return err_sys(err, "SO_REUSEPORT");
 	l->has_slot_per_place = true;
 	if (open_slots(m, l, places, err) == -1) {
+		if (heir_share(l, err))
+			return 0;
 		l->has_slot_per_place = !was_shared;
 		if (was_shared)
 			close_unused(l, 1);
 		return -1;
 	}
 	l->slots[0].place = 0;
+	if (was_shared)
+		heir_split(l);
 	/* What was learnt before still counts. */
 	if (socket_learn(l, err) == -1)
 		log_warn("%s", err->text);
 	return 0;
+}
+
+/* Should it have a slot for each of so many places? */
+static bool
+wants_slots(const struct listener *l, const struct url *url,
+    enum conf_accept accept, int places)
+{
+	return l->has_slot_per_place ||
+	    (!l->is_lone && !l->is_admin &&
+		policy_has_slot_per_place(url, accept, places));
 }
 
 int
@@ -401,10 +446,8 @@ listener_widen(struct master *m, int places, struct err *err)
 		struct listener *l = m->listeners[i];
 
 		/* One that may yet come back is widened, too. */
-		if (l->is_closing || l->is_admin ||
-		    (!l->has_slot_per_place &&
-			!policy_has_slot_per_place(&l->url, m->conf->accept,
-			    places)))
+		if (l->is_closing ||
+		    !wants_slots(l, &l->url, m->conf->accept, places))
 			continue;
 		if (listener_split(m, l, (size_t)places, err) == -1) {
 			listener_narrow(m);
@@ -437,7 +480,7 @@ open_one(struct master *m, struct generation *g, struct listener **slot,
 		if (listener_change(m, l, g, url, err) == -1)
 			return -1;
 		if (l->has_slot_per_place ||
-		    !policy_has_slot_per_place(url, g->conf.accept, m->nplaces))
+		    !wants_slots(l, url, g->conf.accept, m->nplaces))
 			return 0;
 		return listener_split(m, l, (size_t)m->nplaces, err);
 	}
@@ -519,7 +562,7 @@ listener_revive(struct listener *l)
 	for (i = 0; l->is_shut && i < l->nslots; i++) {
 		struct slot *s = &l->slots[i];
 
-		if (!s->is_listening)
+		if (!s->is_listening || s->is_foreign)
 			continue;
 		s->is_listening = false;
 		if (socket_listen(l, s) == -1)
@@ -636,7 +679,7 @@ shut_when_empty(struct master *m, struct listener *l)
 	if (!is_empty && !(l->is_closing && left >= CLOSING_MOST_NS))
 		return;
 	for (i = 0; i < l->nslots; i++)
-		if (l->slots[i].is_listening) {
+		if (l->slots[i].is_listening && !l->slots[i].is_foreign) {
 			(void)shutdown(l->slots[i].fd, SHUT_RDWR);
 			steer_on_close(&l->steer, l->slots[i].id);
 		}

@@ -13,8 +13,10 @@
 #include "master/cmdline.h"
 #include "master/cpus.h"
 #include "master/daemon.h"
+#include "master/inherit.h"
 #include "master/logs.h"
 #include "master/master.h"
+#include "master/notify.h"
 #include "master/pidfile.h"
 #include "master/state.h"
 #include "master/trial_answer.h"
@@ -31,16 +33,17 @@ complain(const struct err *err)
 }
 
 /* 0, 1 and 2 must be open, or a socket would become somebody's stderr; all
- * else that the caller left open is not ours. */
+ * else that the caller left open is not ours, but for the sockets that the
+ * service manager hands over, which follow. */
 static void
-tidy_descriptors(void)
+tidy_descriptors(unsigned inherited)
 {
 	int fd;
 
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd != -1 && fd <= STDERR_FILENO);
-	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	(void)close_range(STDERR_FILENO + 1 + inherited, ~0U, 0);
 }
 
 /* What the operator said, read and resolved by the checker. What is wrong is
@@ -98,6 +101,8 @@ prepare(struct conf *conf, int *log_fd, int *pid_fd, struct err *err)
 	if (*log_fd == -1)
 		return -1;
 	log_set_who("master");
+	if (inherit_open(err) == -1)
+		return -1;
 	if (conf->pid_file != NULL) {
 		*pid_fd = pidfile_open(conf->pid_file, err);
 		if (*pid_fd == -1)
@@ -339,6 +344,7 @@ main(int argc, char **argv, char **envp)
 		upgrade_drop_option(&argc, own);
 		return (int)be_tried(argc, own, state);
 	}
-	tidy_descriptors();
+	notify_take_environment();
+	tidy_descriptors(inherit_begin());
 	return (int)be_first(argc, own);
 }

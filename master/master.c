@@ -14,9 +14,11 @@
 
 #include "master/control.h"
 #include "master/daemon.h"
+#include "master/inherit.h"
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/pidfile.h"
+#include "master/service.h"
 #include "shared/title.h"
 
 #define BIND_RETRY_S 0.1
@@ -60,10 +62,13 @@ static struct master the_master;
 void
 master_set_state(struct master *m, enum master_state to)
 {
-	assert(master_next[m->state] & BIT(to));
+	enum master_state from = m->state;
+
+	assert(master_next[from] & BIT(to));
 	log_debug("%s > %s", master_state_names[m->state],
 	    master_state_names[to]);
 	m->state = to;
+	service_on_state(m, from, to);
 }
 
 bool
@@ -456,6 +461,7 @@ settle(struct master *m)
 		if (m->control != NULL)
 			control_on_change(m->control);
 	}
+	service_update(m);
 	generation_sweep(m);
 }
 
@@ -491,6 +497,7 @@ each_second(struct master *m)
 	renew_tick(m);
 	rescue(m);
 	update_title(m);
+	service_each_second(m);
 	log_retry();
 }
 
@@ -588,6 +595,7 @@ set_starting(struct master *m)
 		return;
 	}
 	warn_of_descriptors(m);
+	inherit_end(&m->notify);
 	listener_commit(m);
 	master_set_state(m, MASTER_STARTING);
 	ev_timer_stop(m->loop, &m->bind_w);
@@ -606,6 +614,7 @@ on_bind(struct ev_loop *loop, ev_timer *w, int revents)
 	    (double)(mono_ns() - m->started_ns) / (double)NSEC_PER_SEC;
 
 	(void)revents;
+	inherit_rewind();
 	if (listener_open_all(m, m->generation, &m->bind_error) == 0 &&
 	    admin_open(m, &m->bind_error) == 0) {
 		set_starting(m);
@@ -670,6 +679,7 @@ init_watchers(struct master *m)
 	m->hush_w.data = m->tick_w.data = m;
 	m->tick_ns = mono_ns();
 	logs_init(m);
+	service_init(m);
 	signals_watch(m);
 }
 
@@ -679,6 +689,7 @@ master_fini(struct master *m)
 	if (m->control != NULL)
 		control_close(&m->control);
 	listener_close_all(m);
+	service_fini(m);
 	pidfile_close(&m->pid_fd, m->conf->pid_file);
 	generation_free_all(m);
 	op_fini(m);

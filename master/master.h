@@ -14,11 +14,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "master/audit.h"
 #include "master/admin.h"
+#include "master/audit.h"
 #include "master/binary.h"
 #include "master/checkrun.h"
 #include "master/generation.h"
+#include "master/notify.h"
 #include "master/operation.h"
 #include "master/policy.h"
 #include "master/reload.h"
@@ -40,17 +41,24 @@ struct place;
 struct proc;
 
 #define SLOT_ADOPTERS_MAX (2 * POLICY_ADOPTERS)
+/* Places of slots that no place has: all children poll it; or siblings serve
+ * what the service manager handed over and the mode has no room for. */
+#define SLOT_SHARED (-1)
+#define SLOT_NOBODYS (-2)
 
 /* A listening socket. The master holds its descriptor until the slot is
  * retired, so that no queue dies with a child. */
 struct slot {
 	uint32_t id;
 	int fd;             /* -1: retired */
-	int place;          /* whose it is; -1: shared by all */
+	int place;          /* whose it is, or SLOT_SHARED, SLOT_NOBODYS */
 	uint64_t opened_ns; /* children that are older were not born with it */
 	bool is_listening;
 	unsigned found;     /* by the last audit: BITs of audit_find */
 	bool is_excluded;   /* new connections are steered away from it */
+	bool is_inherited;  /* the service manager handed it over */
+	bool is_foreign;    /* and has it for itself: never shut down */
+	uint32_t stored_id; /* id of what the service manager stores; 0: none */
 	unsigned empties;   /* times in a row that its queue was empty */
 	uint64_t retire_ns; /* parked until then; 0: not parked */
 	/* NULL: none. More than are wanted, for those whose RELEASE waits. */
@@ -68,6 +76,7 @@ struct listener {
 	uint16_t said_port; /* 0: the kernel chose the one in the URL */
 	bool has_slot_per_place;
 	bool is_admin;   /* of no generation that serves: see admin.h */
+	bool is_lone;    /* nothing can join its socket, see heir.h */
 	bool is_added;   /* by a reload that may be undone */
 	bool is_changed; /* likewise: `before` counts */
 	bool is_leaving; /* the rolled generation does not have it */
@@ -201,7 +210,7 @@ struct master {
 	uint64_t started_ns;
 	struct listener **listeners;
 	size_t nlisteners;
-	uint32_t next_slot_id; /* never used twice */
+	uint32_t last_slot_id; /* never used twice */
 	struct place *places;  /* CONF_PROCESSES_MAX, so that none ever moves */
 	int nplaces;           /* children that are wanted */
 	int nplaces_used;      /* more while places are being left */
@@ -217,6 +226,7 @@ struct master {
 	int pid_fd;          /* of the locked pidfile; -1: none */
 	int log_fd;          /* what the log uses; children are born with it */
 	uint32_t log_change; /* number of the last one, see logs.h */
+	struct notify notify;
 	struct control *control; /* NULL: none */
 	char control_path[108];  /* "" : none */
 
@@ -345,6 +355,10 @@ bool socket_is_dual(const struct url *);
  * EADDRINUSE when waiting may help.
  */
 int listener_open_all(struct master *, struct generation *, struct err *);
+/* A slot with this index that has an id and no socket. NULL with the reason in
+ * err. */
+struct slot *listener_slot_at(struct master *, struct listener *, size_t index,
+    struct err *);
 /* The listeners that this generation does not have are to be left. */
 void listener_leave(struct master *, const struct generation *);
 /* Undo what listener_open_all() and listener_leave() did. */
@@ -410,6 +424,9 @@ char *holder_who(long pid, char *dst, size_t size);
 /* Compute the wanted pollers of every slot, send ADOPT and RELEASE for what
  * changed. Called after every event that may change who is READY. */
 void slot_update(struct master *);
+/* Tell all children not to accept from this slot any more. */
+void slot_release_all(struct master *, const struct listener *,
+    const struct slot *);
 /* A child is gone: it polls nothing any more. */
 void slot_forget(struct master *, const struct proc *);
 

@@ -221,6 +221,12 @@ keep(struct notify *n, const struct notify_message *m)
 
 /* ---- what is said ---- */
 
+bool
+notify_has_manager(const struct notify *n)
+{
+	return n->loop != NULL && n->fd != -1;
+}
+
 /* The kind is the text up to its last '=' but one: of "FDNAME=a\nFDSTORE=1"
  * all but the "1", of "STATUS=..." the word. */
 static size_t
@@ -239,7 +245,7 @@ tell(struct notify *n, int fd, const char *fmt, ...)
 	struct notify_message m = { .fd = fd };
 	va_list ap;
 
-	if (n->fd == -1)
+	if (!notify_has_manager(n))
 		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(m.text, sizeof(m.text), fmt, ap);
@@ -338,7 +344,7 @@ notify_tick(struct notify *n, uint64_t now, bool is_healthy)
 	bool is_late = now - n->tick_ns > n->watchdog_ns / 2;
 
 	n->tick_ns = now;
-	if (n->fd == -1 || is_late || !is_healthy ||
+	if (!notify_has_manager(n) || is_late || !is_healthy ||
 	    now - n->ping_ns < n->watchdog_ns / 2 - n->watchdog_ns / 8)
 		return;
 	if (is_done(n, &m))
@@ -414,7 +420,7 @@ notify_fini(struct notify *n)
 {
 	struct notify_message *m;
 
-	if (n->fd == -1)
+	if (!notify_has_manager(n))
 		return;
 	flush(n);
 	while ((m = TAILQ_FIRST(&n->queue)) != NULL)

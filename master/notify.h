@@ -28,10 +28,10 @@ struct notify_manager {
 struct notify_message;
 TAILQ_HEAD(notify_queue, notify_message);
 
-/* The master's end of it. */
+/* The master's end of it. All zero: there is nobody to tell. */
 struct notify {
 	struct ev_loop *loop;
-	int fd; /* -1: nobody to tell */
+	int fd; /* -1: likewise */
 	struct addr addr;
 	bool has_failed;           /* that was said in the log */
 	char status[256];          /* the last one */
@@ -60,6 +60,8 @@ void notify_init(struct notify *, struct ev_loop *, bool (*is_healthy)(void *),
     void *arg);
 /* Tell what still waits, if there is room, and close. */
 void notify_fini(struct notify *);
+/* Is there a service manager? */
+bool notify_has_manager(const struct notify *);
 
 /*
  * None of these waits. When the service manager has no room the message is

@@ -98,9 +98,12 @@ scale_tick(struct master *m)
 	for (i = 0; i < m->nlisteners; i++) {
 		struct listener *l = m->listeners[i];
 
-		/* Strangers share the port: connections are steered away from
-		 * nowhere, so the slot is served for good. */
-		for (k = 0; l->url.reuseport != URL_TRUE && k < l->nslots; k++)
+		/* Strangers share the port, or its order is not known:
+		 * connections are steered away from nowhere, so the slot is
+		 * served for good. */
+		if (l->url.reuseport == URL_TRUE || l->steer.is_blind)
+			continue;
+		for (k = 0; k < l->nslots; k++)
 			if (l->slots[k].retire_ns != 0 &&
 			    now >= l->slots[k].retire_ns &&
 			    listener_queue(&l->slots[k]) == 0)

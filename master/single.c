@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "master/inherit.h"
 #include "master/logs.h"
 #include "master/master.h"
 #include "shared/conf_load.h"
@@ -26,9 +27,14 @@ open_listeners(struct master *m, struct err *err)
 {
 	int i;
 
+	if (inherit_open(err) == -1)
+		return -1;
 	for (i = 0; i < BIND_TRIES; i++) {
-		if (listener_open_all(m, m->generation, err) == 0)
+		inherit_rewind();
+		if (listener_open_all(m, m->generation, err) == 0) {
+			inherit_end(&m->notify);
 			return 0;
+		}
 		if (err->sys != EADDRINUSE)
 			return -1;
 		(void)poll(NULL, 0, BIND_RETRY_MS);

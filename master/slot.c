@@ -29,7 +29,7 @@ knows(const struct proc *p, const struct listener *l)
 static bool
 is_owner(const struct proc *p, const struct slot *s)
 {
-	return (s->place == -1 || s->place == p->place->number) &&
+	return (s->place == SLOT_SHARED || s->place == p->place->number) &&
 	    p->born_ns >= s->opened_ns;
 }
 
@@ -133,9 +133,11 @@ update_staying(struct master *m, const struct listener *l, const bool *able,
 		struct slot *s = &l->slots[i];
 
 		/* A socket that does not listen yet has no queue to serve. */
-		if (!s->is_listening)
+		if (!s->is_listening || s->place == SLOT_SHARED)
 			continue;
-		n = policy_adopters(able, (size_t)m->nplaces_used, i, places);
+		n = policy_adopters(able, (size_t)m->nplaces_used,
+		    s->place == SLOT_NOBODYS ? i + (size_t)m->nplaces_used : i,
+		    places);
 		for (k = 0; k < n; k++)
 			w.procs[k] =
 			    able_proc(&m->places[places[k]], l, with_sick);
@@ -231,15 +233,17 @@ update_listener(struct master *m, const struct listener *l)
 
 	if (l->is_leaving) {
 		update_leaving(m, l);
-	} else if (l->has_slot_per_place) {
-		if (find_able(m, l, able, false) == 0) {
-			with_sick = true;
-			(void)find_able(m, l, able, true);
-		}
-		update_staying(m, l, able, with_sick);
-	} else {
-		update_shared(m, l);
+		return;
 	}
+	if (!l->has_slot_per_place)
+		update_shared(m, l);
+	if (!l->has_slot_per_place && l->nslots == 1)
+		return;
+	if (find_able(m, l, able, false) == 0) {
+		with_sick = true;
+		(void)find_able(m, l, able, true);
+	}
+	update_staying(m, l, able, with_sick);
 }
 
 void
@@ -254,13 +258,20 @@ slot_update(struct master *m)
 }
 
 void
-slot_on_replace(struct master *m, const struct listener *l, struct slot *s)
+slot_release_all(struct master *m, const struct listener *l,
+    const struct slot *s)
 {
 	struct proc *p;
 
 	TAILQ_FOREACH(p, &m->procs, entry)
 		if (p->state != PROC_DEAD && knows(p, l))
 			(void)tell(p, CTL_RELEASE, l, s, 0);
+}
+
+void
+slot_on_replace(struct master *m, const struct listener *l, struct slot *s)
+{
+	slot_release_all(m, l, s);
 	(void)memset(s->adopters, 0, sizeof(s->adopters));
 	master_on_change(m);
 }

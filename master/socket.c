@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "master/heir.h"
 #include "master/master.h"
 
 #define SOMAXCONN_FILE "/proc/sys/net/core/somaxconn"
@@ -184,8 +185,15 @@ int
 socket_learn(struct listener *l, struct err *err)
 {
 	bool share = l->has_slot_per_place || l->url.reuseport == URL_TRUE;
-	int fd = make_socket(l, share, err);
+	int fd;
 
+	/* The service manager may have set more than we know of. */
+	if (heir_has_sockets(l)) {
+		audit_learn(&l->audit, l->slots[0].fd, &l->addr,
+		    socket_backlog(l));
+		return 0;
+	}
+	fd = make_socket(l, share, err);
 	if (fd == -1)
 		return -1;
 	audit_learn(&l->audit, fd, &l->addr, socket_backlog(l));
@@ -260,7 +268,7 @@ socket_retire(struct listener *l, struct slot *s)
 {
 	/* A copy leaked to any process would go on swallowing connections:
 	 * close() alone is not enough. */
-	if (s->fd != -1 && s->is_listening)
+	if (s->fd != -1 && s->is_listening && !heir_is_lent(l, s))
 		(void)shutdown(s->fd, SHUT_RDWR);
 	steer_on_close(&l->steer, s->id);
 	s->is_listening = false;

@@ -13,6 +13,7 @@
 #include <bsd/string.h>
 
 #include "master/control.h"
+#include "master/service.h"
 #include "master/state.h"
 #include "master/state_table.h"
 
@@ -415,6 +416,9 @@ take_whole(struct loader *ld, const struct state_whole *whole)
 		return 0;
 	if (whole->name[0] != '\0')
 		(void)prctl(PR_SET_NAME, whole->name);
+	/* What it stores is told to it again: it knows a socket that it has. */
+	notify_set_manager(&whole->manager);
+	service_init(m);
 	log_start(m->log_fd, (enum log_sink)whole->log_sink,
 	    (enum log_level)whole->log_level);
 	log_set_format(m->conf->log_format);

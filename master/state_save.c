@@ -55,6 +55,7 @@ put_whole(struct saver *s)
 		.log_sink = (int)log_get_sink(),
 		.log_level = (int)log_get_level(),
 		.is_daemon = m->conf->is_daemon,
+		.manager = *notify_manager(),
 	};
 
 	(void)strlcpy(whole.folder, m->said->folder, sizeof(whole.folder));

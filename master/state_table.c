@@ -47,7 +47,7 @@ static const struct field master_fields[] = {
 	I(33, scale.has_override, 0, 1),
 	I(34, upgrade.phase, 0, UPGRADE_NPHASES - 1),
 	X(35, upgrade.why.text), X(36, upgrade.why.hint),
-	I(37, next_slot_id, 0, U32),
+	I(37, last_slot_id, 0, U32),
 };
 TABLE(state_master_fields, master_fields);
 #undef T
@@ -62,6 +62,8 @@ static const struct field whole_fields[] = {
 	X(STATE_FOLDER, folder),
 	X(8, binary),
 	X(9, name),
+	X(10, manager.socket), I(11, manager.watchdog_us, 0, BIG / 1000),
+	I(12, manager.started, 0, INT32_MAX),
 };
 TABLE(state_whole_fields, whole_fields);
 #undef T
@@ -73,6 +75,7 @@ static const struct field listener_fields[] = {
 	B(4, owns_path),
 	I(5, path_dev, 0, BIG), I(6, path_ino, 0, BIG),
 	B(7, is_admin), B(8, steer.is_blind), B(9, steer.has_program),
+	B(10, is_lone),
 };
 TABLE(state_listener_fields, listener_fields);
 #undef T
@@ -81,10 +84,12 @@ TABLE(state_listener_fields, listener_fields);
 static const struct field slot_fields[] = {
 	I(1, id, 0, U32),
 	D(2, fd),
-	I(3, place, -1, CONF_PROCESSES_MAX - 1),
+	/* There can be more that were handed over than places. */
+	I(3, place, SLOT_NOBODYS, CONF_PROCESSES_MAX * 2),
 	B(4, is_listening), B(5, is_excluded),
 	I(6, retire_ns, 0, BIG),
 	I(7, opened_ns, 0, BIG),
+	B(8, is_inherited), B(9, is_foreign),
 };
 TABLE(state_slot_fields, slot_fields);
 #undef T

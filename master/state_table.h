@@ -27,7 +27,6 @@ enum state_tag {
 	STATE_CONTROL = 910,    /* nest: control.c's */
 	STATE_ADMIN = 911,      /* nest: GENERATIONs and the PLACE of the admin
 	                         child, and state_admin_fields */
-	STATE_NOTIFY = 912,     /* bytes of struct notify_manager's fields */
 
 	/* within those nests */
 	STATE_NUMBER = 1000,
@@ -48,6 +47,7 @@ struct state_whole {
 	char folder[PATH_MAX];
 	char binary[PATH_MAX];
 	char name[16]; /* of the process, as pgrep finds it */
+	struct notify_manager manager;
 };
 
 /* A child, and what of it is a pointer or a watcher. */

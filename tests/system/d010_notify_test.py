@@ -107,6 +107,22 @@ def test_a_reload_that_fails_ends_with_ready_too(tine, manager, folder, stage):
     assert len(t.children()) == 2
 
 
+def test_the_next_binary_goes_on_telling(tine, manager):
+    m = manager()
+    t = tine(*LISTEN, "-n", "2", "echo", env=m.env(WATCHDOG_USEC="1000000"))
+    names = [f"tcp://127.0.0.1:{t.port()}#{i}" for i in (0, 1)]
+    m.wait_names(names)
+    first = m.count()
+    assert t.tinectl("upgrade").returncode == 0
+    m.wait("RELOADING", "1", first=first)
+    m.wait("READY", "1", first=first)
+    m.wait("WATCHDOG", "1", first=m.count())
+    m.wait("STATUS", "serving: 2 of 2 .* generation 2", first=first)
+    assert m.names() == names
+    t.stop()
+    m.wait_names([])
+
+
 def test_the_watchdog_is_fed_while_a_child_is_well(tine, manager):
     m = manager()
     t = tine(*LISTEN, "-n", "1", "echo", env=m.env(WATCHDOG_USEC="1000000"))

@@ -4,6 +4,7 @@ systemd-socket-activate imitates, and of its store, so that clients wait even
 while there is no master at all."""
 
 import os
+import signal
 import socket
 
 import pytest
@@ -119,6 +120,74 @@ def test_a_stop_leaves_the_unit_s_socket_to_the_next_server(tine):
         answered(waiting)
 
 
+def test_a_draining_server_leaves_new_clients_to_the_next_one(tine):
+    with listening() as s:
+        address = s.getsockname()
+        args = ["-l", f"tcp://127.0.0.1:{address[1]}", "-n", "2", "echo"]
+        t = tine(*args, **Sockets((s, "tine.socket")).options())
+        held = ask(address)
+        assert net.recv_exact(held, 5) == b"hello"
+        t.signal(signal.SIGTERM)
+
+        def find_one_that_waits():
+            client = ask(address)
+            client.settimeout(1)
+            try:
+                client.recv(1)
+            except TimeoutError:
+                client.settimeout(20)
+                return client
+            client.close()
+            return None
+        waiting = procs.eventually(find_one_that_waits, 10, "they let go")
+        held.sendall(b"still")
+        assert net.recv_exact(held, 5) == b"still"
+        held.close()
+        assert t.wait() == 0
+        tine(*args, **Sockets((s, "tine.socket")).options())
+        answered([waiting])
+
+
+def test_a_reload_that_leaves_it_shuts_nobody_out(tine, folder):
+    path = f"{folder}/tine.yaml"
+
+    def write(*ports):
+        urls = ", ".join(f'"tcp://127.0.0.1:{p}"' for p in ports)
+        with open(path, "w", encoding="ascii") as f:
+            f.write("processes: 2\ntiming: { prove: 0, commit: 0 }\n"
+                    f"servers: [ {{ handler: echo, listen: [ {urls} ] }} ]\n")
+    with listening() as s:
+        port, other = s.getsockname()[1], net.free_port()
+        write(port, other)
+        t = tine("-c", path, folder=folder,
+                 **Sockets((s, "tine.socket")).options())
+        answered([ask(s.getsockname())])
+        write(other)
+        assert t.tinectl("reload").returncode == 0
+        procs.eventually(
+            lambda: set(procs.children_of(t.pid)) ==
+            set(t.children().values()), 10, "the old children are gone")
+        # Nobody but the service manager has it now.
+        with ask(s.getsockname()):
+            s.settimeout(10)
+            taken, _ = s.accept()
+            with taken:
+                assert net.recv_exact(taken, 5) == b"hello"
+
+
+def test_the_next_binary_does_not_shut_it_down_either(tine):
+    with listening() as s:
+        args = ["-l", f"tcp://127.0.0.1:{s.getsockname()[1]}", "-n", "2",
+                "echo"]
+        t = tine(*args, **Sockets((s, "tine.socket")).options())
+        assert t.tinectl("upgrade").returncode == 0
+        answered([ask(s.getsockname())])
+        t.stop()
+        waiting = ask(s.getsockname())
+        tine(*args, **Sockets((s, "tine.socket")).options())
+        answered([waiting])
+
+
 def test_further_slots_join_it(tine, manager):
     with listening() as s:
         address = s.getsockname()
@@ -131,6 +200,16 @@ def test_further_slots_join_it(tine, manager):
         t.stop()
 
 
+def test_those_of_a_scaling_join_it_too(tine, manager):
+    with listening() as s:
+        address = s.getsockname()
+        t = tine("-l", f"tcp://127.0.0.1:{address[1]}", "-n", "1", "echo",
+                 **Sockets((s, "x")).options(manager.env()))
+        assert t.tinectl("scale", 3).returncode == 0
+        manager.wait_names(url_names(address[1], 3))
+        answered([ask(address) for _ in range(60)])
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a second user")
 def test_another_user_s_socket_is_shared_by_all_children(tine, manager):
     with listening() as s:
@@ -141,6 +220,9 @@ def test_another_user_s_socket_is_shared_by_all_children(tine, manager):
         manager.wait_names([f"tcp://127.0.0.1:{address[1]}#0"])
         answered([ask(address) for _ in range(60)])
         assert t.log("shared by all children")
+        t.signal(signal.SIGTTIN)
+        t.wait_log("scale: done")
+        answered([ask(address) for _ in range(60)])
         t.stop()
 
 
@@ -210,6 +292,39 @@ def test_clients_wait_while_the_master_is_dead(tine, manager, before, after):
     t.stop()
     manager.wait_names([])
     assert net.is_refused(address)
+
+
+def test_no_slot_of_them_is_given_up(tine, manager):
+    port = net.free_port()
+    address = ("127.0.0.1", port)
+    t = start_again(tine, manager, port, 4)
+    manager.wait_names(url_names(port, 4))
+    t.kill()
+    procs.eventually(lambda: not procs.in_session(t.pid), 20, "all are gone")
+    t = start_again(tine, manager, port, 2)
+    for count in (3, 1):
+        assert t.tinectl("scale", count).returncode == 0
+        answered([ask(address) for _ in range(60)])
+    assert manager.names() == url_names(port, 4)
+
+
+def test_a_start_that_fails_leaves_the_clients_to_the_next_one(tine, manager):
+    port = net.free_port()
+    address = ("127.0.0.1", port)
+    t = start_again(tine, manager, port, 2)
+    manager.wait_names(url_names(port, 2))
+    t.kill()
+    procs.eventually(lambda: not procs.in_session(t.pid), 20, "all are gone")
+    waiting = [ask(address) for _ in range(20)]
+    with listening() as busy:
+        t = tine("-l", f"tcp://127.0.0.1:{port}",
+                 "-l", f"tcp://127.0.0.1:{busy.getsockname()[1]}", "-n", "2",
+                 "echo", ready=False, code=69,
+                 **manager.sockets().options(manager.env()))
+        assert t.wait() == 69
+    assert manager.names() == url_names(port, 2)
+    start_again(tine, manager, port, 2)
+    answered(waiting)
 
 
 def test_a_unix_socket_is_found_again_too(tine, manager, folder):

@@ -494,6 +494,24 @@ what_no_slot_has_room_for_can_still_be_had(void **state)
 }
 
 static void
+an_index_that_no_place_can_have_counts_as_none(void **state)
+{
+	unsigned index = 0;
+	uint16_t port = 0;
+	int fd = listening("127.0.0.1", &port, false);
+
+	(void)state;
+	give(fd, stored_name(LOCAL, port, 0));
+	give(listening("127.0.0.1", &port, false),
+	    stored_name(LOCAL, port, UINT32_MAX));
+	assert_int_equal(begin(), 0);
+	assert_true(is_same(take("tcp://127.0.0.1", port, 0), FIRST));
+	assert_true(
+	    is_same(take_extra("tcp://127.0.0.1", port, 1, &index), FIRST + 1));
+	assert_int_equal(index, 1);
+}
+
+static void
 after_a_failed_start_all_can_be_taken_again(void **state)
 {
 	unsigned index = 0;
@@ -667,6 +685,7 @@ main(void)
 		handed(those_without_an_index_fill_the_gaps),
 		handed(one_that_a_unit_has_and_we_stored_is_one_and_not_ours),
 		handed(what_no_slot_has_room_for_can_still_be_had),
+		handed(an_index_that_no_place_can_have_counts_as_none),
 		handed(after_a_failed_start_all_can_be_taken_again),
 		handed(a_stored_one_that_was_shut_down_can_listen_again),
 		handed(what_is_no_listening_stream_socket_is_closed_and_named),

@@ -36,6 +36,29 @@ a_dead_childs_slot_is_adopted_by_two_siblings(void **state)
 }
 
 static void
+a_slot_that_no_place_has_is_served_by_two(void **state)
+{
+	struct ctl_msg msg;
+	int i;
+
+	(void)state;
+	fixture_all_ready();
+	fx.listener->has_slot_per_place = false;
+	fx.listener->slots[0].place = SLOT_SHARED;
+	fx.listener->slots[1].place = SLOT_NOBODYS;
+	fx.listener->slots[2].is_listening = false;
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(fx.m.places[1].incumbent, &msg),
+	    CTL_NONE);
+	for (i = 0; i < FIXTURE_PLACES; i += 2) {
+		struct proc *p = fx.m.places[i].incumbent;
+
+		assert_int_equal(fixture_heard(p, &msg), CTL_ADOPT);
+		assert_int_equal(msg.body.slot.id, 11);
+	}
+}
+
+static void
 an_adopter_is_released_when_the_place_is_ready_again(void **state)
 {
 	struct place *pl = &fx.m.places[1];
@@ -153,6 +176,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		with_fixture(nobody_adopts_while_all_are_ready),
 		with_fixture(a_dead_childs_slot_is_adopted_by_two_siblings),
+		with_fixture(a_slot_that_no_place_has_is_served_by_two),
 		with_fixture(
 		    an_adopter_is_released_when_the_place_is_ready_again),
 		with_fixture(when_an_adopter_dies_the_last_one_adopts_both),

@@ -28,7 +28,6 @@ SETTINGS = [
     "TCP_DEFER_ACCEPT", "TCP_USER_TIMEOUT", "TCP_SYNCNT", "TCP_MAXSEG",
     "TCP_WINDOW_CLAMP", "TCP_CORK"]
 MENDED.update({name: (f"{name} was changed",) for name in SETTINGS})
-LOST = "cannot be mended, a packet filter was attached, its filters were locked"
 MEND_SECONDS = 5
 AS_NOBODY = {"user": "nobody"} if os.getuid() == 0 else {}
 LINE = (r"security: (\S+), the socket of (place \d+|all places): (.*), "

@@ -427,6 +427,10 @@ run_scale(struct command *c, char *const *args)
 		return command_fail(c, "scale %.64s: %s", args[0], err.text);
 	if (is_relative)
 		n = op_wanted_children(m) + (args[0][0] == '-' ? -n : n);
+	if (n < 1 || n > CONF_PROCESSES_MAX)
+		return command_fail(c,
+		    "%s: that makes %lld children, and 1 to %d are possible",
+		    deed, (long long)n, CONF_PROCESSES_MAX);
 	log_deed(c, deed);
 	return await_operation(c, scale_ask(m, (int)n));
 }

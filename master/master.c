@@ -495,6 +495,7 @@ each_second(struct master *m)
 		mctl_tick(p);
 	guard_tick(m);
 	renew_tick(m);
+	sizer_tick(m);
 	rescue(m);
 	update_title(m);
 	service_each_second(m);

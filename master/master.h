@@ -16,6 +16,7 @@
 
 #include "master/admin.h"
 #include "master/audit.h"
+#include "master/autoscale.h"
 #include "master/binary.h"
 #include "master/checkrun.h"
 #include "master/generation.h"
@@ -220,6 +221,7 @@ struct master {
 	struct upgrade upgrade;
 	struct roll roll;
 	struct scale scale;
+	struct autoscale autoscale;
 	struct proc_list procs;  /* all that are not reaped */
 	int count[PROC_NSTATES]; /* of those that are not the admin child */
 	struct board board;
@@ -447,6 +449,11 @@ void guard_tick(struct master *);
 
 /* Each second: replace children that have served long enough. */
 void renew_tick(struct master *);
+
+/* ---- sizer.c ---- */
+
+/* Each second: does MIN:MAX want another number of children? */
+void sizer_tick(struct master *);
 
 /* ---- place.c ---- */
 

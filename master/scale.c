@@ -326,10 +326,19 @@ scale_undo(struct master *m)
 	scale_cancel(m);
 }
 
+/* The nearest number to n that the configuration allows. */
+static int
+within(const struct conf *conf, int n)
+{
+	return MIN_OF(MAX_OF(n, conf->processes), conf->processes_max);
+}
+
 uint32_t
 scale_ask(struct master *m, int target)
 {
 	m->scale.has_override = true;
+	m->scale.said_min = m->conf->processes;
+	m->scale.said_max = m->conf->processes_max;
 	return op_ask(m, OP_SCALE,
 	    MIN_OF(MAX_OF(target, 1), CONF_PROCESSES_MAX));
 }
@@ -338,14 +347,24 @@ uint32_t
 scale_ask_auto(struct master *m)
 {
 	m->scale.has_override = false;
-	return op_ask(m, OP_SCALE, m->conf->processes);
+	return op_ask(m, OP_SCALE, within(m->conf, op_wanted_children(m)));
+}
+
+bool
+scale_is_overridden(const struct master *m)
+{
+	/* What was said of another configuration ended with it. */
+	return m->scale.has_override &&
+	    m->scale.said_min == m->conf->processes &&
+	    m->scale.said_max == m->conf->processes_max;
 }
 
 int
 scale_wanted(const struct master *m, const struct generation *from,
     const struct generation *to)
 {
-	if (from->conf.processes == to->conf.processes)
+	if (from->conf.processes == to->conf.processes &&
+	    from->conf.processes_max == to->conf.processes_max)
 		return m->nplaces;
-	return to->conf.processes;
+	return within(&to->conf, m->nplaces);
 }

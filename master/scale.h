@@ -28,9 +28,9 @@ struct scale {
 	uint64_t since_ns;
 	uint64_t progress_ns; /* GROWING: when a child became READY last */
 	int progress;
-	struct err err;    /* text "": it began well */
-	bool has_override; /* the operator chose the number, not the
-			    * configuration */
+	struct err err;         /* text "": it began well */
+	bool has_override;      /* the operator chose the number ... */
+	int said_min, said_max; /* ... when the configuration said this */
 };
 
 enum scale_result {
@@ -54,6 +54,8 @@ uint32_t scale_ask(struct master *, int target);
 uint32_t scale_ask_auto(struct master *);
 /* Each tick: slots that were parked long enough are closed. */
 void scale_tick(struct master *);
+/* Did the operator choose the number of children, and does it still hold? */
+bool scale_is_overridden(const struct master *);
 /* How many children this generation wants, given the number there is and what
  * its predecessor said. */
 int scale_wanted(const struct master *, const struct generation *from,

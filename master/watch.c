@@ -24,14 +24,20 @@
 static double
 silence(const struct proc *p)
 {
-	return (double)(mono_ns() - p->beat_ns) / (double)NSEC_PER_SEC +
-	    JITTER_S;
+	return (double)(mono_ns() - p->beat_ns) / (double)NSEC_PER_SEC;
+}
+
+static bool
+is_silent_for(const struct proc *p, double seconds)
+{
+	return silence(p) + JITTER_S >= seconds;
 }
 
 bool
 watch_is_beating(const struct proc *p)
 {
-	return p->beat_ns != 0 && silence(p) < p->generation->conf.suspect;
+	return p->beat_ns != 0 &&
+	    !is_silent_for(p, p->generation->conf.suspect);
 }
 
 /* Somebody debugs it: it stands still on purpose. */
@@ -131,13 +137,13 @@ look_at(struct proc *p, bool is_late)
 		}
 		return;
 	}
-	if (is_late || (silence(p) >= conf->suspect && is_traced(p))) {
+	if (is_late || (is_silent_for(p, conf->suspect) && is_traced(p))) {
 		p->beat_ns = mono_ns();
 		return;
 	}
-	if (silence(p) >= conf->hang_timeout)
+	if (is_silent_for(p, conf->hang_timeout))
 		abort_hung(p, &copy);
-	else if (p->state == PROC_READY && silence(p) >= conf->suspect)
+	else if (p->state == PROC_READY && is_silent_for(p, conf->suspect))
 		suspect(p, &copy);
 }
 

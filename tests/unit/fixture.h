@@ -60,6 +60,7 @@ fixture_listen(void)
 	    conf_set(conf, "servers.0.listen", "tcp://127.0.0.1:9", &err), 0);
 	fx.listener = calloc(1, sizeof(*fx.listener));
 	fx.listener->url = conf->servers[0].listens[0];
+	assert_int_equal(addr_from_ip(&fx.listener->addr, "127.0.0.1", 9), 0);
 	fx.listener->has_slot_per_place = true;
 	fx.listener->nslots = FIXTURE_PLACES;
 	fx.listener->slots = calloc(FIXTURE_PLACES, sizeof(struct slot));

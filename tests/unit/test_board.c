@@ -214,7 +214,6 @@ a_page_of_another_build_is_read_by_its_own_layout(void **state)
 
 	assert_int_not_equal(page, -1);
 	assert_int_equal(board_fd(b, page), fd);
-	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	board_read(b, page, &copy);
 	/* Of the counters that its build does not have there are none. */
 	for (i = 0; i < BOARD_NCOUNTERS; i++)

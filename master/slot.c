@@ -119,7 +119,8 @@ stepmother(const struct place *pl, const struct listener *l,
 {
 	struct proc *p = able_proc(pl, l, with_sick);
 
-	return is_owner(p, s) ? NULL : p;
+	/* It may have died of what it was told just now. */
+	return p == NULL || is_owner(p, s) ? NULL : p;
 }
 
 static void

@@ -84,7 +84,8 @@ steer_anew(struct listener *l, const struct slot *s)
 static void
 look_at(struct master *m, struct listener *l, struct slot *s)
 {
-	unsigned found = audit_slot(&l->audit, s->fd);
+	const struct audit *wanted = s->is_foreign ? &l->given : &l->audit;
+	unsigned found = audit_slot(wanted, s->fd);
 
 	report(m, l, s, found);
 	if ((found & AUDIT_LOST) != 0)

@@ -81,6 +81,9 @@ heir_open(struct master *m, struct listener *l, size_t n, struct err *err)
 		return 0;
 	if (take_extras(m, l, (unsigned)n, err) == -1)
 		return -1;
+	for (i = 0; l->steer.is_blind && i < l->nslots; i++)
+		if (l->slots[i].fd != -1 && socket_share(l->slots[i].fd) == -1)
+			return err_sys(err, "SO_REUSEPORT");
 	/* A master before us may have left its program. */
 	if (heir_has_sockets(l) && steer_apply(&l->steer, &fault) == -1)
 		log_warn("steering: %s", fault.text);
@@ -129,6 +132,29 @@ heir_share(struct listener *l, const struct err *err)
 		 "and is not of our user or not with ReusePort=yes",
 	    url_print_short(&l->url, text, sizeof(text)));
 	return true;
+}
+
+void
+heir_learn(struct listener *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->nslots; i++)
+		if (l->slots[i].is_foreign) {
+			audit_learn(&l->given, l->slots[i].fd, &l->addr,
+			    socket_backlog(l));
+			return;
+		}
+}
+
+void
+heir_mend(struct listener *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->nslots; i++)
+		if (l->slots[i].is_inherited && !l->slots[i].is_foreign)
+			(void)audit_slot(&l->audit, l->slots[i].fd);
 }
 
 void

@@ -27,6 +27,11 @@ bool heir_has_sockets(const struct listener *);
 /* A further socket could not join: is it because they are another user's? Then
  * what was opened besides them is closed, and all children share slot 0. */
 bool heir_share(struct listener *, const struct err *);
+/* Learn how the service manager's own sockets should be: it may have set more
+ * than we know of. And mend, without a word, what children of a master before
+ * us or another configuration have left on ours. */
+void heir_learn(struct listener *);
+void heir_mend(struct listener *);
 /* The listener has a slot for each place now: so have those that none had, but
  * no child that lives knows them. */
 void heir_split(struct listener *);

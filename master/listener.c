@@ -98,7 +98,10 @@ complete_first(struct listener *l, struct err *err)
 		return -1;
 	if (l->has_slot_per_place && socket_share(l->slots[0].fd) == -1)
 		return err_sys(err, "SO_REUSEPORT");
-	return socket_learn(l, err);
+	if (socket_learn(l, err) == -1)
+		return -1;
+	heir_mend(l);
+	return 0;
 }
 
 struct slot

@@ -88,6 +88,7 @@ struct listener {
 	size_t nslots;
 	struct steer steer; /* its sockets that listen, if a slot per place */
 	struct audit audit; /* how they should be */
+	struct audit given; /* those that are the service manager's */
 	bool is_misled;     /* a child's program was found when last looked */
 	bool owns_path;     /* a unix path that we made: */
 	dev_t path_dev;

@@ -184,19 +184,14 @@ make_socket(struct listener *l, bool share, struct err *err)
 int
 socket_learn(struct listener *l, struct err *err)
 {
-	bool share = l->has_slot_per_place || l->url.reuseport == URL_TRUE;
-	int fd;
+	bool share = l->has_slot_per_place || l->url.reuseport == URL_TRUE ||
+	    l->steer.is_blind;
+	int fd = make_socket(l, share, err);
 
-	/* The service manager may have set more than we know of. */
-	if (heir_has_sockets(l)) {
-		audit_learn(&l->audit, l->slots[0].fd, &l->addr,
-		    socket_backlog(l));
-		return 0;
-	}
-	fd = make_socket(l, share, err);
 	if (fd == -1)
 		return -1;
 	audit_learn(&l->audit, fd, &l->addr, socket_backlog(l));
+	heir_learn(l);
 	closefd(&fd);
 	return 0;
 }

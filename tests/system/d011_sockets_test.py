@@ -188,6 +188,21 @@ def test_the_next_binary_does_not_shut_it_down_either(tine):
         answered([waiting])
 
 
+def test_what_the_unit_has_set_is_nobody_s_attack(tine):
+    with listening() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 3)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x10)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
+        t = tine("-l", f"tcp://127.0.0.1:{s.getsockname()[1]}", "-n", "2",
+                 "echo", **Sockets((s, "tine.socket")).options())
+        # They are looked at each second.
+        net.wait_seconds(2.5)
+        answered([ask(s.getsockname()) for _ in range(10)])
+        assert t.log("security") == []
+        assert s.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0x10
+
+
 def test_further_slots_join_it(tine, manager):
     with listening() as s:
         address = s.getsockname()

@@ -17,7 +17,7 @@ void __wrap_notify_ready(struct notify *);
 void __wrap_notify_reloading(struct notify *);
 void __wrap_notify_stopping(struct notify *);
 void __wrap_notify_extend(struct notify *, double);
-void __wrap_notify_status(struct notify *, const char *, ...);
+void __wrap_notify_status(struct notify *, const char *, ...) PRINTF_LIKE(2, 3);
 void __wrap_notify_store(struct notify *, int, const struct url *, unsigned);
 void __wrap_notify_unstore(struct notify *, const struct url *, unsigned);
 

@@ -359,6 +359,8 @@ def test_a_listener_that_is_gone_is_forgotten(tine, manager):
     t = start_again(tine, manager, port, 2)
     manager.wait_names(url_names(port, 2))
     t.kill()
+    # Until then its children hold the port as well.
+    procs.eventually(lambda: not procs.in_session(t.pid), 20, "all are gone")
     sockets = manager.sockets()
     t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", "echo",
              **sockets.options(manager.env()))

@@ -38,7 +38,7 @@ timer_ns(const struct master *m, const ev_timer *timer)
 	} w = { .ro = timer };
 	double left;
 
-	if (!ev_is_active(w.ro))
+	if (!ev_is_active(w.rw))
 		return 0;
 	left = ev_timer_remaining(m->loop, w.rw);
 	return mono_ns() + (uint64_t)(MAX_OF(left, 0) * NSEC_PER_SEC) + 1;

@@ -18,8 +18,10 @@
 #include "master/metrics.h"
 #include "master/status.h"
 
-/* Its clients want a page, and are not what a stop or a reload waits for. */
+/* Its clients want a page, and are not what a stop or a reload waits for; but
+ * one that asks again and again is to hear of the end before it comes. */
 #define DRAIN_MAX_S 2.0
+#define GRACE_MAX_S 1.0
 
 /* ---- what it is born with ---- */
 
@@ -66,7 +68,7 @@ make_conf(struct conf *conf, const struct conf *from, struct url *listens,
 	conf->nadmin_listens = 0;
 	conf->is_daemon = from->is_daemon;
 	conf->drain_timeout = MIN_OF(conf->drain_timeout, DRAIN_MAX_S);
-	conf->keepalive_grace = 0;
+	conf->keepalive_grace = MIN_OF(conf->keepalive_grace, GRACE_MAX_S);
 	conf->recycle = (struct conf_recycle){ 0 };
 	return 0;
 }

@@ -33,6 +33,8 @@ take_sample(const struct master *m)
 	if (s.ready > 0)
 		s.busy_ppm /= (uint64_t)s.ready;
 	for (k = 0; k < m->nlisteners; k++) {
+		if (m->listeners[k]->is_admin)
+			continue;
 		facts_of_listener(m->listeners[k], &f);
 		s.queue += f.queue;
 	}

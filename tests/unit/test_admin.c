@@ -2,6 +2,7 @@
 /* The admin child: it is told how the server does, and counts nowhere. */
 #include "tests/unit/fixture.h"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <fcntl.h>
@@ -320,6 +321,23 @@ it_follows_the_generation_that_serves(void **state)
 }
 
 static void
+its_clients_do_not_ask_for_more_children(void **state)
+{
+	const struct addr *a = &fx.m.listeners[1]->addr;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	fixture_all_ready();
+	fx.generation.conf.processes_max = 2 * FIXTURE_PLACES;
+	assert_int_equal(connect(fd, &a->u.sa, a->len), 0);
+	assert_int_equal(listener_queue(&fx.m.listeners[1]->slots[0]), 1);
+	sizer_tick(&fx.m);
+	assert_int_equal(fx.m.autoscale.nsamples, 1);
+	assert_int_equal(fx.m.autoscale.queue, 0);
+	closefd(&fd);
+}
+
+static void
 it_goes_when_all_others_have_gone(void **state)
 {
 	struct proc *p = a_ready_admin_child();
@@ -356,6 +374,7 @@ main(void)
 		with_admin(it_may_ask_ten_times_a_second),
 		with_admin(no_other_child_may_ask),
 		with_admin(it_follows_the_generation_that_serves),
+		with_admin(its_clients_do_not_ask_for_more_children),
 		with_admin(it_goes_when_all_others_have_gone),
 	};
 

@@ -2,9 +2,11 @@
 """The admin child: one more process that counts nowhere, comes back when it
 dies, follows what the service does, and leaves last."""
 
+import ctypes
 import json
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -13,8 +15,9 @@ import pytest
 import http1
 import net
 import procs
-from load import OpenLoop, never_happened
+from load import Client, never_happened, target
 
+PIDFD_GETFD = 438
 ADMIN = ("-A", "tcp://127.0.0.1:0")
 ECHO = ("-l", "tcp://127.0.0.1:0", "echo")
 
@@ -30,7 +33,8 @@ def ready(t):
 
 
 def admin_pid(t):
-    return t.status()["admin"]["pid"]
+    """Of a READY one: nobody waits for it at the start."""
+    return wait_new_admin(t, None)
 
 
 def wait_new_admin(t, old):
@@ -152,6 +156,7 @@ def test_it_says_that_we_stop_until_the_last_client_has_gone(tine):
     assert ask(t, "/healthz") == (200, b"ok\n")
     held.close()
     assert t.wait() == 0
+    t.wait_log("master: stopped")
     assert "admin child" in t.log("ended: ")[-1]
 
 
@@ -316,6 +321,38 @@ def test_it_leaves_when_the_master_dies(tine):
         assert not procs.wait_gone([pid], 15)
 
 
+def borrow_listener(pid, name):
+    """A copy of a process's listening socket, as if it acted itself."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(pid)
+    try:
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            if not os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket"):
+                continue
+            fd = libc.syscall(PIDFD_GETFD, pidfd, int(number), 0)
+            if fd == -1:
+                pytest.skip("not allowed to borrow a descriptor")
+            s = socket.socket(fileno=fd)
+            if s.family == socket.AF_UNIX and s.getsockname() and \
+                    os.path.basename(s.getsockname()) == name:
+                return s
+            s.close()
+    finally:
+        os.close(pidfd)
+    raise AssertionError("no such socket")
+
+
+def test_a_socket_that_it_has_ruined_is_replaced(tine):
+    t = tine("-A", "unix://admin.sock", "-n", "1", *ECHO)
+    old = admin_pid(t)
+    with borrow_listener(old, "admin.sock") as s:
+        s.shutdown(socket.SHUT_RDWR)
+    t.wait_log("replaces the damaged socket")
+    assert ready(t) == (200, b"ready\n")
+    os.kill(admin_pid(t), signal.SIGKILL)
+    assert ready(t) == (200, b"ready\n")
+
+
 class Monitor(threading.Thread):
     """Asks `rate` times a second until end(); counts what is not 200."""
 
@@ -351,11 +388,13 @@ class Monitor(threading.Thread):
 
 
 @pytest.mark.load
-def test_two_hundred_requests_a_second_do_not_disturb_a_storm(tine, stage):
-    t = tine(*ADMIN, "-n", "4", *ECHO)
+def test_two_hundred_requests_a_second_do_not_disturb_a_storm(
+        tine, stage, folder):
+    t = tine(*ADMIN, "-l", "tcp://127.0.0.1:0", "-n", "4", "http", "text=whole")
     monitor = Monitor(t, 200)
     kills = 20
-    with OpenLoop(stage, "echo", t.address(), 200, "ping") as load:
+    with Client(stage, folder, "fresh", target(t.address()), rate=200,
+                text="whole") as load:
         monitor.start()
         try:
             for n in range(kills):

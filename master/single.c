@@ -91,6 +91,9 @@ prepare(struct master *m, struct conf *conf, const struct conf *said,
 	if (m->log_fd == -1)
 		return -1;
 	log_set_who("single");
+	if (conf->nadmin_listens > 0)
+		log_warn("no admin listener: it is a child's, and --single has "
+			 "none");
 	TAILQ_INIT(&m->generations);
 	m->generation = generation_new(m, conf);
 	if (m->generation == NULL)

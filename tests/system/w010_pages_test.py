@@ -124,3 +124,9 @@ def test_a_busy_address_is_an_error_of_the_start(tine, run_tine):
     assert done.returncode == 69
     assert f"127.0.0.1:{t.port(-1)}" in done.stderr
     assert "in use" in done.stderr
+
+
+def test_a_single_process_says_that_it_has_none(tine):
+    t = tine("-X", *ADMIN, "-l", "tcp://127.0.0.1:0", "echo", control=None)
+    assert t.log("no admin listener")
+    assert [handler for _, handler in t.listeners] == ["echo"]

@@ -112,7 +112,7 @@ set_adopters(const struct listener *l, struct slot *s, const struct wish *w)
 /* ---- listeners that stay ---- */
 
 /* The child of this place, if the place's slot is younger: NULL when it was
- * born with it. */
+ * born with it, or died while its siblings were told something. */
 static struct proc *
 stepmother(const struct place *pl, const struct listener *l,
     const struct slot *s, bool with_sick)

@@ -59,6 +59,27 @@ a_slot_that_no_place_has_is_served_by_two(void **state)
 }
 
 static void
+an_adopter_that_is_found_dead_has_its_own_slot_adopted_too(void **state)
+{
+	struct proc *last;
+	struct ctl_msg msg;
+
+	(void)state;
+	fixture_all_ready();
+	last = fx.m.places[2].incumbent;
+	/* Its end is not known before it is told to adopt. */
+	closefd(&fx.peer[fx.m.places[1].incumbent->pid - 1]);
+	proc_on_eof(fx.m.places[0].incumbent);
+	slot_update(&fx.m);
+	assert_int_equal(fx.m.places[1].incumbent->state, PROC_DEAD);
+	slot_update(&fx.m);
+	assert_int_equal(fixture_heard(last, &msg), CTL_ADOPT);
+	assert_int_equal(msg.body.slot.id, 10);
+	assert_int_equal(fixture_heard(last, &msg), CTL_ADOPT);
+	assert_int_equal(msg.body.slot.id, 11);
+}
+
+static void
 an_adopter_is_released_when_the_place_is_ready_again(void **state)
 {
 	struct place *pl = &fx.m.places[1];
@@ -177,6 +198,8 @@ main(void)
 		with_fixture(nobody_adopts_while_all_are_ready),
 		with_fixture(a_dead_childs_slot_is_adopted_by_two_siblings),
 		with_fixture(a_slot_that_no_place_has_is_served_by_two),
+		with_fixture(
+		    an_adopter_that_is_found_dead_has_its_own_slot_adopted_too),
 		with_fixture(
 		    an_adopter_is_released_when_the_place_is_ready_again),
 		with_fixture(when_an_adopter_dies_the_last_one_adopts_both),

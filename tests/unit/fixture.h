@@ -247,7 +247,7 @@ fixture_next(double prove, double commit)
 }
 
 /* Everybody is forked and READY. */
-static void
+static __attribute__((unused)) void
 fixture_all_ready(void)
 {
 	int i;

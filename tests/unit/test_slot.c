@@ -191,6 +191,105 @@ a_socket_that_does_not_listen_is_not_adopted(void **state)
 	    CTL_NONE);
 }
 
+/* ---- listeners that a reload leaves ---- */
+
+static void
+two_who_know_it_keep_a_listener_that_is_left(void **state)
+{
+	struct slot *s = &fx.listener->slots[0];
+	struct ctl_msg msg;
+	int i, kept = 0;
+
+	(void)state;
+	fixture_all_ready();
+	fx.listener->is_leaving = true;
+	slot_update(&fx.m);
+	for (i = 0; i < FIXTURE_PLACES; i++) {
+		struct proc *p = fx.m.places[i].incumbent;
+
+		while (fixture_heard(p, &msg) == CTL_ADOPT) {
+			assert_int_equal(msg.body.slot.flags, CTL_SLOT_KEEP);
+			kept += msg.body.slot.id == s->id;
+		}
+	}
+	assert_int_equal(kept, POLICY_ADOPTERS);
+}
+
+static void
+who_keeps_a_slot_keeps_it_while_it_drains(void **state)
+{
+	struct slot *s = &fx.listener->slots[0];
+	struct proc *keeper, *other;
+	struct ctl_msg msg;
+
+	(void)state;
+	fixture_all_ready();
+	fx.listener->is_leaving = true;
+	slot_update(&fx.m);
+	keeper = s->adopters[0];
+	other = s->adopters[1];
+	proc_drain(keeper, CTL_RELOAD);
+	slot_update(&fx.m);
+	assert_ptr_equal(s->adopters[0], keeper);
+	/* One that dies is followed by another. */
+	proc_on_eof(other);
+	slot_update(&fx.m);
+	assert_ptr_equal(s->adopters[0], keeper);
+	assert_non_null(s->adopters[1]);
+	assert_ptr_not_equal(s->adopters[1], other);
+	while (fixture_heard(keeper, &msg) != CTL_NONE)
+		assert_int_not_equal(msg.head.type, CTL_RELEASE);
+}
+
+static void
+nobody_keeps_a_slot_that_was_shut(void **state)
+{
+	struct proc *owner, *sibling;
+	struct ctl_msg msg;
+	unsigned flags = CTL_SLOT_KEEP;
+	enum ctl_type last = CTL_NONE, type;
+
+	(void)state;
+	fixture_all_ready();
+	fx.listener->is_leaving = true;
+	slot_update(&fx.m);
+	fx.listener->is_shut = true;
+	slot_update(&fx.m);
+	assert_null(fx.listener->slots[0].adopters[0]);
+	/* The owner is told not to keep it, a sibling to let go of it. */
+	owner = fx.m.places[0].incumbent;
+	while (fixture_heard(owner, &msg) == CTL_ADOPT)
+		if (msg.body.slot.id == fx.listener->slots[0].id)
+			flags = msg.body.slot.flags;
+	assert_int_equal(flags, 0);
+	sibling = fx.m.places[1].incumbent;
+	while ((type = fixture_heard(sibling, &msg)) != CTL_NONE)
+		if (msg.body.slot.id == fx.listener->slots[0].id)
+			last = type;
+	assert_int_equal(last, CTL_RELEASE);
+}
+
+static void
+who_does_not_know_a_listener_does_not_keep_it(void **state)
+{
+	struct generation *next = fixture_next(0, 0);
+	int i;
+
+	(void)state;
+	fixture_all_ready();
+	next->listeners[0] = NULL;
+	for (i = 0; i < FIXTURE_PLACES; i++) {
+		struct proc *p = fx.m.places[i].incumbent;
+
+		p->generation->children--;
+		p->generation = next;
+		next->children++;
+	}
+	fx.listener->is_leaving = true;
+	slot_update(&fx.m);
+	assert_null(fx.listener->slots[0].adopters[0]);
+}
+
 int
 main(void)
 {
@@ -207,6 +306,10 @@ main(void)
 		with_fixture(while_all_are_sick_they_still_adopt),
 		with_fixture(an_adopter_that_is_busy_lives_and_is_told_later),
 		with_fixture(a_socket_that_does_not_listen_is_not_adopted),
+		with_fixture(two_who_know_it_keep_a_listener_that_is_left),
+		with_fixture(who_keeps_a_slot_keeps_it_while_it_drains),
+		with_fixture(nobody_keeps_a_slot_that_was_shut),
+		with_fixture(who_does_not_know_a_listener_does_not_keep_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

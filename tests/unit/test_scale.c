@@ -15,6 +15,7 @@ setup(void **state)
 
 	if (fixture_open(state) == -1)
 		return -1;
+	fx.generation.conf.processes_max = FIXTURE_PLACES;
 	fx.listener->url.port = 0;
 	assert_int_equal(addr_from_ip(&fx.listener->addr, "127.0.0.1", 0), 0);
 	for (i = 0; i < FIXTURE_PLACES; i++) {
@@ -292,7 +293,7 @@ a_number_chosen_at_run_time_survives_unless_the_configured_one_changes(
 	struct generation *other = fixture_next(0, 0);
 
 	(void)state;
-	other->conf.processes = 7;
+	other->conf.processes = other->conf.processes_max = 7;
 	fx.m.nplaces = 2;
 	assert_int_equal(scale_wanted(&fx.m, &fx.generation, same), 2);
 	assert_int_equal(scale_wanted(&fx.m, &fx.generation, other), 7);

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +20,6 @@
 #include "master/inherit.h"
 #include "master/master.h"
 #include "master/service.h"
-
-/* A queue that leaves was seen empty so many times in a row, and for so long
- * nothing was sent there. */
-#define EMPTIES_ENOUGH 3
-#define LEAVE_NS (1 * NSEC_PER_SEC)
-/* One that nobody serves any more is not waited for longer than this. */
-#define CLOSING_MOST_NS (10 * NSEC_PER_SEC)
 
 /* Does an address we hold already cover this one? */
 static bool
@@ -210,9 +202,7 @@ listener_add(struct master *m, const struct generation *g,
 	return l;
 }
 
-/* Stop listening, remove the path if it is ours, and forget the listener
- * wherever it is known: its memory may come back as another one's. */
-static void
+void
 listener_drop(struct master *m, struct listener *l)
 {
 	struct generation *g;
@@ -329,45 +319,6 @@ is_said_shared(const struct url *url, const struct conf *conf)
 	    (url->reuseport == URL_UNSET && conf->accept == CONF_ACCEPT_SHARED);
 }
 
-/* What only a new socket could have. A reload that was undone may have split a
- * listener that is said to be shared: that alone is no change. */
-static int
-check_fixed(const struct master *m, const struct listener *l,
-    const struct generation *g, const struct url *url, struct err *err)
-{
-	const struct url *old = &l->url;
-	bool joins = l->has_slot_per_place && is_said_shared(url, &g->conf) &&
-	    !is_said_shared(old, m->conf);
-	const struct {
-		const char *name;
-		bool has_changed;
-	} fixed[] = {
-		{ "device", strcmp(old->device, url->device) != 0 },
-		{ "freebind", old->freebind != url->freebind },
-		{ "mode", old->mode != url->mode },
-		{ "owner", strcmp(old->owner, url->owner) != 0 },
-		/* The kernel does not tell what it would have been. */
-		{ "rcvbuf", old->rcvbuf != 0 && url->rcvbuf == 0 },
-		{ "sndbuf", old->sndbuf != 0 && url->sndbuf == 0 },
-		{ "reuseport", joins && url->reuseport == URL_FALSE },
-		{ "accept mode", joins && url->reuseport == URL_UNSET },
-	};
-	char text[URL_TEXT_MAX];
-	size_t i;
-
-	for (i = 0; i < nitems(fixed); i++) {
-		if (!fixed[i].has_changed)
-			continue;
-		err_set(err, EXIT_BAD_CONFIG,
-		    "%s of %s cannot change at a reload", fixed[i].name,
-		    url_print_short(old, text, sizeof(text)));
-		return err_hint(err,
-		    "listen on another address, or stop the server and start "
-		    "it again");
-	}
-	return 0;
-}
-
 /* Its URL is another one now. */
 static int
 tune_all(struct listener *l, const struct url *before, struct err *err)
@@ -390,9 +341,13 @@ static int
 listener_change(const struct master *m, struct listener *l,
     const struct generation *g, const struct url *url, struct err *err)
 {
+	/* A reload that was undone may have split a listener that is said to
+	 * be shared: that alone is no change. */
+	bool joins = l->has_slot_per_place && is_said_shared(url, &g->conf) &&
+	    !is_said_shared(&l->url, m->conf);
 	uint16_t port = l->url.port;
 
-	if (check_fixed(m, l, g, url, err) == -1)
+	if (socket_check_fixed(l, url, joins, err) == -1)
 		return -1;
 	l->before = l->url;
 	l->is_changed = true;
@@ -527,26 +482,6 @@ listener_open_all(struct master *m, struct generation *g, struct err *err)
 	return 0;
 }
 
-void
-listener_leave(struct master *m, const struct generation *g)
-{
-	struct ctl_slot where;
-	size_t i, k;
-
-	for (i = 0; i < m->nlisteners; i++) {
-		struct listener *l = m->listeners[i];
-
-		l->is_leaving = !l->is_admin && !generation_find(g, l, &where);
-		/* Who adopted a slot before was not told to keep it. */
-		for (k = 0; l->is_leaving && k < l->nslots; k++) {
-			l->slots[k].empties = 0;
-			(void)memset(l->slots[k].adopters, 0,
-			    sizeof(l->slots[k].adopters));
-		}
-	}
-	master_on_change(m);
-}
-
 static void
 listener_revive(struct listener *l)
 {
@@ -586,123 +521,6 @@ listener_revert(struct master *m)
 		else
 			listener_revive(m->listeners[i]);
 	master_on_change(m);
-}
-
-/* Clients find a unix path no more, and those of a port are refused once its
- * queue is empty. */
-static void
-start_closing(struct listener *l)
-{
-	l->is_closing = true;
-	l->closing_ns = mono_ns();
-	if (l->owns_path)
-		unixpath_remove(l->url.path, l->path_dev, l->path_ino);
-	l->owns_path = false;
-}
-
-void
-listener_commit(struct master *m)
-{
-	size_t i;
-
-	for (i = 0; i < m->nlisteners; i++) {
-		struct listener *l = m->listeners[i];
-
-		l->is_added = l->is_changed = false;
-		if (l->is_leaving)
-			start_closing(l);
-	}
-	master_on_change(m);
-}
-
-bool
-listener_is_closing(const struct master *m)
-{
-	size_t i;
-
-	for (i = 0; i < m->nlisteners; i++)
-		if (m->listeners[i]->is_closing)
-			return true;
-	return false;
-}
-
-/* ---- listeners that are left ---- */
-
-size_t
-listener_queue(const struct slot *s)
-{
-	struct pollfd unix_socket = { .fd = s->fd, .events = POLLIN };
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
-		return info.tcpi_unacked;
-	return poll(&unix_socket, 1, 0) == 1 &&
-	    (unix_socket.revents & POLLIN) != 0;
-}
-
-bool
-listener_is_run_out(struct slot *s)
-{
-	s->empties = listener_queue(s) == 0 ? s->empties + 1 : 0;
-	return s->empties >= EMPTIES_ENOUGH;
-}
-
-/* A unix socket that was shut never listens again, and one whose port the
- * kernel chose would get another. */
-static bool
-can_come_back(const struct listener *l)
-{
-	return l->url.scheme != URL_UNIX && l->said_port != 0;
-}
-
-/* For how long has nobody had a reason to go there? 0: somebody still has. What
- * cannot come back goes on until the commit. */
-static uint64_t
-left_for(const struct master *m, const struct listener *l)
-{
-	if (l->is_closing)
-		return mono_ns() - l->closing_ns;
-	if (m->roll.phase == ROLL_WATCHING && can_come_back(l))
-		return mono_ns() - m->roll.since_ns;
-	return 0;
-}
-
-/* Clients that stand in its queues are served; later ones are refused. */
-static void
-shut_when_empty(struct master *m, struct listener *l)
-{
-	uint64_t left = left_for(m, l);
-	bool is_empty = left >= LEAVE_NS;
-	size_t i;
-
-	for (i = 0; i < l->nslots; i++)
-		if (l->slots[i].is_listening)
-			is_empty &= listener_is_run_out(&l->slots[i]);
-	if (!is_empty && !(l->is_closing && left >= CLOSING_MOST_NS))
-		return;
-	for (i = 0; i < l->nslots; i++)
-		if (l->slots[i].is_listening && !l->slots[i].is_foreign) {
-			(void)shutdown(l->slots[i].fd, SHUT_RDWR);
-			steer_on_close(&l->steer, l->slots[i].id);
-		}
-	l->is_shut = true;
-	master_on_change(m);
-}
-
-void
-listener_tick(struct master *m)
-{
-	size_t i = m->nlisteners;
-
-	while (i-- > 0) {
-		struct listener *l = m->listeners[i];
-
-		if (l->is_leaving && !l->is_shut)
-			shut_when_empty(m, l);
-		else if (l->is_closing)
-			listener_drop(m, l);
-	}
 }
 
 void

@@ -339,6 +339,10 @@ int socket_tune(int fd, const struct url *, const struct url *before,
 /* Learn how the listener's sockets should be, from one that no child can have
  * changed. -1 with the reason in err: what was learnt before still counts. */
 int socket_learn(struct listener *, struct err *);
+/* Has this URL what only a new socket could have? -1: it has, see err. joins:
+ * its sockets were one for each place, and are to be one for all. */
+int socket_check_fixed(const struct listener *, const struct url *, bool joins,
+    struct err *);
 /* bind() or listen() failed: say what would mend it. */
 int socket_explain(const struct listener *, struct err *);
 int socket_backlog(const struct listener *);
@@ -362,17 +366,8 @@ int listener_open_all(struct master *, struct generation *, struct err *);
  * err. */
 struct slot *listener_slot_at(struct master *, struct listener *, size_t index,
     struct err *);
-/* The listeners that this generation does not have are to be left. */
-void listener_leave(struct master *, const struct generation *);
 /* Undo what listener_open_all() and listener_leave() did. */
 void listener_revert(struct master *);
-/* It cannot be undone any more: what was left closes for good, as soon as its
- * queues are empty. */
-void listener_commit(struct master *);
-/* Does one still close? Its address is not free yet. */
-bool listener_is_closing(const struct master *);
-/* Each tick: shut those that are left when their queues are empty. */
-void listener_tick(struct master *);
 /* Stop listening and remove the unix paths that are ours. */
 void listener_close_all(struct master *);
 /* The same, but the admin listener goes on. */
@@ -396,6 +391,22 @@ struct slot listener_new_slot(struct master *, const struct listener *,
 void listener_retire(struct listener *, struct slot *);
 /* Close the sockets of places beyond nplaces that never listened. */
 void listener_narrow(struct master *);
+
+/* Stop listening, remove the path if it is ours, and forget the listener
+ * wherever it is known: its memory may come back as another one's. */
+void listener_drop(struct master *, struct listener *);
+
+/* ---- leaving.c: listeners that a reload leaves ---- */
+
+/* The listeners that this generation does not have are to be left. */
+void listener_leave(struct master *, const struct generation *);
+/* It cannot be undone any more: what was left closes for good, as soon as its
+ * queues are empty. */
+void listener_commit(struct master *);
+/* Does one still close? Its address is not free yet. */
+bool listener_is_closing(const struct master *);
+/* Each tick: shut those that are left when their queues are empty. */
+void listener_tick(struct master *);
 /* Connections that wait in its queue; half-open ones cannot be seen, and of a
  * unix socket only whether there are any. */
 size_t listener_queue(const struct slot *);

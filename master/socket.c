@@ -64,6 +64,41 @@ socket_tune(int fd, const struct url *url, const struct url *before,
 	return 0;
 }
 
+int
+socket_check_fixed(const struct listener *l, const struct url *url, bool joins,
+    struct err *err)
+{
+	const struct url *old = &l->url;
+	const struct {
+		const char *name;
+		bool has_changed;
+	} fixed[] = {
+		{ "device", strcmp(old->device, url->device) != 0 },
+		{ "freebind", old->freebind != url->freebind },
+		{ "mode", old->mode != url->mode },
+		{ "owner", strcmp(old->owner, url->owner) != 0 },
+		/* The kernel does not tell what it would have been. */
+		{ "rcvbuf", old->rcvbuf != 0 && url->rcvbuf == 0 },
+		{ "sndbuf", old->sndbuf != 0 && url->sndbuf == 0 },
+		{ "reuseport", joins && url->reuseport == URL_FALSE },
+		{ "accept mode", joins && url->reuseport == URL_UNSET },
+	};
+	char text[URL_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < nitems(fixed); i++) {
+		if (!fixed[i].has_changed)
+			continue;
+		err_set(err, EXIT_BAD_CONFIG,
+		    "%s of %s cannot change at a reload", fixed[i].name,
+		    url_print_short(old, text, sizeof(text)));
+		return err_hint(err,
+		    "listen on another address, or stop the server and start "
+		    "it again");
+	}
+	return 0;
+}
+
 bool
 socket_is_dual(const struct url *url)
 {

@@ -173,8 +173,10 @@ step_trying(struct master *m)
 		fail(m, &u->trial->err);
 		return;
 	}
-	/* As for a reload: nobody who drains is cut for its sake. */
-	if (generation_count_old(m) >= m->conf->max_old_generations)
+	/* As for a reload: nobody who drains is cut for its sake, and what was
+	 * left is closed first, for the next image would not know of it. */
+	if (generation_count_old(m) >= m->conf->max_old_generations ||
+	    listener_is_closing(m))
 		return;
 	log_info("becoming tine %s", u->trial->version);
 	trial_free(&u->trial);

@@ -135,6 +135,7 @@ UNIT_WRAP_test_operation := spawn_child $(foreach op,reload scale upgrade,\
 UNIT_WRAP_test_spawn := child_main
 UNIT_WRAP_test_checkrun := child_main
 UNIT_WRAP_test_slot := spawn_child
+UNIT_WRAP_test_state := spawn_child
 UNIT_WRAP_test_mctl := spawn_child
 UNIT_WRAP_test_guard := spawn_child socket
 UNIT_WRAP_test_watch := spawn_child proc_signal

@@ -145,7 +145,9 @@ read_fd(const struct tlv *nest, const struct field *f, void *at, bool no_fds,
 		return errno == ENOENT ? 0 : complain(f, "is no number", err);
 	if (no_fds)
 		value = -1;
-	if (value > STDERR_FILENO && fcntl((int)value, F_GETFD) == -1)
+	/* The log may be stderr; nothing of ours is 0 or 1. */
+	if (value != -1 &&
+	    (value < STDERR_FILENO || fcntl((int)value, F_GETFD) == -1))
 		return complain(f, "is a descriptor that is not open", err);
 	store_int(f, at, value);
 	return 0;

@@ -468,6 +468,9 @@ check_whole(struct loader *ld)
 		if (m->listeners[i]->has_slot_per_place &&
 		    m->listeners[i]->nslots < (size_t)m->nplaces_used)
 			return refuse(ld, "too few sockets");
+	for (i = 0; i < m->generation->nlisteners; i++)
+		if (m->generation->listeners[i] == NULL)
+			return refuse(ld, "no listener for a server");
 	if (r->phase != ROLL_IDLE && (r->from == NULL || r->to == NULL))
 		return refuse(ld, "a change without its generations");
 	return 0;

@@ -48,6 +48,8 @@ static const struct field master_fields[] = {
 	I(34, upgrade.phase, 0, UPGRADE_NPHASES - 1),
 	X(35, upgrade.why.text), X(36, upgrade.why.hint),
 	I(37, last_slot_id, 0, U32),
+	I(38, scale.said_min, 0, CONF_PROCESSES_MAX),
+	I(39, scale.said_max, 0, CONF_PROCESSES_MAX),
 };
 TABLE(state_master_fields, master_fields);
 #undef T

@@ -10,7 +10,7 @@ import threading
 import net
 import procs
 import upgrade
-from load import OpenLoop
+from load import Client, target
 
 LISTEN = ("-l", "tcp://127.0.0.1:0", "-n", "2", *upgrade.QUICK)
 
@@ -30,8 +30,8 @@ def test_the_pid_stays_and_every_child_is_new(tine):
 
 def test_no_request_fails_while_it_upgrades_again_and_again(tine, stage):
     e = tine(*LISTEN, "echo")
-    with OpenLoop(stage, "echo", e.address(), 300, "hello", asks=5,
-                  gap_ms=20) as load:
+    with Client(stage, e.folder, "echo", target(e.address()), rate=200,
+                bytes=200, pace=1000) as load:
         for _ in range(10):
             upgrade.good(e)
         report = load.finish()

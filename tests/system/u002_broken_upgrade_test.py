@@ -9,7 +9,7 @@ import pytest
 
 import procs
 import upgrade
-from load import OpenLoop
+from load import Client, target
 
 LISTEN = ("-l", "tcp://127.0.0.1:0", "-n", "2")
 
@@ -27,8 +27,9 @@ class Scene:
         self.fds = upgrade.descriptors(self.t.pid)
         self.conn = self.t.connect()
         self.ask()
-        self.load = OpenLoop(stage, "echo", self.t.address(), 100, "hello",
-                             asks=3, gap_ms=20)
+        self.load = Client(stage, folder, "echo", target(self.t.address()),
+                           rate=100, bytes=200, pace=2000)
+        self.load.wait_started()
 
     def ask(self):
         self.conn.sendall(b"alive")
@@ -63,10 +64,16 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tine, stage, folder):
+def scene(tine, stage):
+    begun = []
+
     def begin(*args, **options):
-        return Scene(tine, stage, folder, *args, **options)
-    return begin
+        begun.append(Scene(tine, stage, stage.folder(), *args, **options))
+        return begun[-1]
+
+    yield begin
+    for one in begun:
+        one.load.kill()
 
 
 def test_the_file_is_missing(scene):

@@ -186,6 +186,14 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SHARED) child/handlers/http_parse.c \
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(CPPFLAGS) -Ichild/handlers $(FUZZ_CFLAGS) -o $@ $^ $(LIBS)
 
+# All of the master, whose children it is not to have.
+$(BUILD)/tests/fuzz/fuzz_state: tests/fuzz/fuzz_state.c $(SHARED) $(MASTER)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS) -DCMDLINE_FLAGS='""' -DCMDLINE_LIBBSD='""' \
+		$(FUZZ_CFLAGS) -Wl,--wrap=close,--wrap=fcntl,--wrap=prctl \
+		-o $@ $^ $(LIBS) $(LIBS_JSON)
+
 # What was compiled is stale when the flags change: the file is only written
 # anew, and so younger than the objects, when its text is another one.
 $(BUILD)/flags: FORCE

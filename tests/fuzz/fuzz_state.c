@@ -88,8 +88,8 @@ open_one(int kind)
 	switch (kind) {
 	case 0:
 		fd = socket(AF_INET, SOCK_STREAM, 0);
-		assert(bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) ==
-		    0);
+		assert(
+		    bind(fd, (const struct sockaddr *)&sin, sizeof(sin)) == 0);
 		return fd;
 	case 1:
 		assert(ctl_pair(pair) == 0);

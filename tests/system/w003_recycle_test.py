@@ -6,7 +6,7 @@ import pytest
 
 import net
 import procs
-from load import OpenLoop
+from load import Client, target
 
 
 def recycled(t, why):
@@ -23,7 +23,7 @@ def settled(t, n):
 
 @pytest.mark.parametrize("mode", ["reuseport", "shared"])
 def test_children_that_had_their_connections_are_replaced(
-        tine, stage, mode):
+        tine, stage, folder, mode):
     t = tine("-l", "tcp://127.0.0.1:0", "-n", "2", "-a", mode,
              "-o", "recycle.connections=100", "echo")
     before = set(t.children().values())

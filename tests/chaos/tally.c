@@ -71,8 +71,10 @@ save(const struct tally *t, const char *path)
 
 	if (f == NULL)
 		err(1, "%s", path);
-	if (fwrite(t->samples, sizeof(struct sample), t->nsamples, f) !=
-		t->nsamples ||
+	/* Without any there is no memory for them either. */
+	if ((t->nsamples > 0 &&
+		fwrite(t->samples, sizeof(struct sample), t->nsamples, f) !=
+		    t->nsamples) ||
 	    fclose(f) != 0)
 		err(1, "%s", path);
 }

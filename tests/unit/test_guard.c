@@ -131,7 +131,7 @@ a_socket_that_was_shut_down_is_the_last_of_its_group(void **state)
 }
 
 static void
-a_lost_socket_is_replaced_and_its_own_child_adopts_the_new_one(void **state)
+a_lost_socket_is_replaced_and_its_child_adopts_it(void **state)
 {
 	struct slot *s = &fx.listener->slots[1];
 	uint32_t old = s->id;
@@ -281,7 +281,7 @@ main(void)
 		with(open_places,
 		    a_socket_that_was_shut_down_is_the_last_of_its_group),
 		with(open_places,
-		    a_lost_socket_is_replaced_and_its_own_child_adopts_the_new_one),
+		    a_lost_socket_is_replaced_and_its_child_adopts_it),
 		with(open_places,
 		    a_later_child_of_the_place_is_born_with_the_new_socket),
 		with(open_shared,

@@ -55,7 +55,7 @@ nobody_is_replaced_without_a_limit(void **state)
 }
 
 static void
-a_child_that_had_its_connections_goes_when_its_successor_is_ready(void **state)
+a_child_goes_when_its_successor_is_ready(void **state)
 {
 	struct proc *old = child(1), *young;
 	struct ctl_msg msg;
@@ -192,8 +192,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_ready(nobody_is_replaced_without_a_limit),
-		with_ready(
-		    a_child_that_had_its_connections_goes_when_its_successor_is_ready),
+		with_ready(a_child_goes_when_its_successor_is_ready),
 		with_ready(no_more_than_the_surge_are_replaced_at_once),
 		with_ready(children_of_one_age_do_not_all_go_at_once),
 		with_ready(nobody_is_replaced_while_an_operation_is_under_way),

@@ -191,6 +191,25 @@ a_socket_that_does_not_listen_is_not_adopted(void **state)
 	    CTL_NONE);
 }
 
+static void
+siblings_found_dead_on_the_way_are_nobodys_adopters(void **state)
+{
+	int i;
+
+	(void)state;
+	fixture_all_ready();
+	proc_on_eof(fx.m.places[0].incumbent);
+	/* They died too, and nobody has told the master yet. */
+	for (i = 1; i < FIXTURE_PLACES; i++)
+		closefd(&fx.peer[fx.m.places[i].incumbent->pid - 1]);
+	slot_update(&fx.m);
+	for (i = 0; i < FIXTURE_PLACES; i++) {
+		assert_int_equal(fx.m.places[i].incumbent->state, PROC_DEAD);
+		assert_null(fx.listener->slots[i].adopters[0]);
+	}
+	assert_true(fx.m.is_changed);
+}
+
 /* ---- listeners that a reload leaves ---- */
 
 static void
@@ -306,6 +325,8 @@ main(void)
 		with_fixture(while_all_are_sick_they_still_adopt),
 		with_fixture(an_adopter_that_is_busy_lives_and_is_told_later),
 		with_fixture(a_socket_that_does_not_listen_is_not_adopted),
+		with_fixture(
+		    siblings_found_dead_on_the_way_are_nobodys_adopters),
 		with_fixture(two_who_know_it_keep_a_listener_that_is_left),
 		with_fixture(who_keeps_a_slot_keeps_it_while_it_drains),
 		with_fixture(nobody_keeps_a_slot_that_was_shut),

@@ -54,7 +54,7 @@ def test_there_is_always_one(tine):
 
 def test_clients_of_those_that_leave_are_served_to_the_end(tine):
     t = tine("-l", "tcp://127.0.0.1:0", "-n", 4, "echo")
-    held = [t.connect() for _ in range(20)]
+    held = [t.connect() for _ in range(60)]
     assert all(echoes(s) for s in held)
     t.signal(signal.SIGTTOU)
     t.wait_log("signal TTOU")
@@ -115,7 +115,7 @@ def test_a_parked_slot_is_closed_when_no_handshake_can_be_open(tine):
             lambda: procs.fd_kinds(t.pid).count("socket:")
             < kinds - 2 and slots(t) == 1, 15,
             "the sockets of both places are closed")
-        for _ in range(20):
+        for _ in range(60):
             with t.connect() as s:
                 assert echoes(s)
         scale(t, 3)

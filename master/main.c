@@ -325,9 +325,11 @@ be_first(int argc, char **argv)
 int
 main(int argc, char **argv, char **envp)
 {
-	char **own = copy_argv(argc, argv);
+	/* Static: also a forked child is to see it as reachable. */
+	static char **own;
 	int state, way_back;
 
+	own = copy_argv(argc, argv);
 	title_init(argc, argv, envp);
 	srand48((long)(mono_ns() ^ (uint64_t)getpid()));
 	if (own == NULL) {

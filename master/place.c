@@ -89,6 +89,8 @@ place_leave(struct place *pl)
 	place_keep(pl);
 	place_stop(pl);
 	pl->incumbent = NULL;
+	/* It may be forgotten before the place is wanted again. */
+	pl->generation = NULL;
 	if (p == NULL)
 		return;
 	p->drain_ticket = pl->master->ops.ticket;

@@ -96,6 +96,8 @@ load_member(struct loader *ld, const struct tlv *nest, void *arg)
 
 	if (get_fields(ld, nest, &state_member_fields, &member) == -1)
 		return -1;
+	if (steer_index_of(&l->steer, member.id) != -1)
+		return refuse(ld, "a socket twice in its group");
 	for (i = 0; i < l->nslots; i++)
 		if (l->slots[i].id == member.id && l->slots[i].fd != -1) {
 			if (steer_on_listen(&l->steer, member.id,

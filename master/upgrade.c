@@ -346,6 +346,7 @@ upgrade_drop_option(int *argc, char **argv)
 {
 	int i;
 
+	free(argv[1]);
 	for (i = 1; i < *argc; i++)
 		argv[i] = argv[i + 1];
 	(*argc)--;
@@ -372,7 +373,6 @@ upgrade_call_back(struct master *m, int state, int way_back, struct err *err)
 		.name = "the binary before",
 		.fd = way_back,
 		.argv = argv,
-		.envp = environ,
 	};
 	struct err failure;
 
@@ -385,6 +385,8 @@ upgrade_call_back(struct master *m, int state, int way_back, struct err *err)
 		return err_prefix(err, "no memory to go back, and");
 	/* Everything that was handed to us is still open for the next. */
 	(void)fcntl(way_back, F_SETFD, FD_CLOEXEC);
+	/* setenv() has made another one. */
+	image.envp = environ;
 	(void)snprintf(option, sizeof(option), "%s%d,-1", UPGRADE_OPTION,
 	    state);
 	(void)binary_exec(&image, &failure);

@@ -64,7 +64,7 @@ bool upgrade_goes_back(struct master *, const struct err *why);
 
 /* Are we such a process? Then the descriptors are taken out of argv. */
 bool upgrade_is_resuming(int *argc, char **argv, int *state, int *way_back);
-/* Take the first argument out of argv. */
+/* Take the first argument out of argv, whose texts are malloc'ed. */
 void upgrade_drop_option(int *argc, char **argv);
 /*
  * Go on with the state: 0, and the master is as it was. Otherwise the old image

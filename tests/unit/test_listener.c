@@ -123,6 +123,8 @@ connect_to(const struct listener *l)
 	return fd;
 }
 
+static const char *print(char *, size_t, const char *, ...) PRINTF_LIKE(3, 4);
+
 static const char *
 print(char *dst, size_t size, const char *format, ...)
 {

@@ -75,7 +75,10 @@ place_resume(struct place *pl, const struct place *as, struct generation *g,
 	pl->strikes = as->strikes;
 	pl->restarts = as->restarts;
 	(void)memcpy(pl->last_strike, as->last_strike, sizeof(pl->last_strike));
-	pl->generation = g != NULL ? g : pl->master->generation;
+	/* One that was left has none, or it would outlive it. */
+	if (g == NULL && pl->number < pl->master->nplaces_used)
+		g = pl->master->generation;
+	pl->generation = g;
 	if (retry >= 0)
 		retry_in(pl, retry);
 	pl->is_due = as->is_due;

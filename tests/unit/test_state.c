@@ -159,6 +159,8 @@ make_eventful(void)
 	(void)strcpy(p->last_words, "good bye");
 	fx.m.places[2].strikes = 4;
 	fx.m.places[2].restarts = 9;
+	/* One that was left. */
+	place_init(&fx.m.places[3], &fx.m, 3);
 	fx.listener->slots[2].is_excluded = true;
 	fx.listener->slots[2].retire_ns = 77;
 	(void)steer_exclude(&fx.listener->steer, 12);

@@ -66,15 +66,11 @@ an_empty_record_is_the_end(void **state)
 static void
 a_child_stops_the_server_only_if_its_handler_may(void **state)
 {
-	struct conf_server server = { .may_stop = false };
 	struct proc *p = a_ready_child();
 
 	(void)state;
-	fx.generation.conf.servers = &server;
-	fx.generation.conf.nservers = 1;
+	fx.generation.conf.servers[0].may_stop = false;
 	fixture_say(p, CTL_SHUTDOWN, "bye", 3);
-	fx.generation.conf.servers = NULL;
-	fx.generation.conf.nservers = 0;
 	assert_condemned(p);
 }
 

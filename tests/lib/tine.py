@@ -205,8 +205,12 @@ class Tine:
         os.kill(self.pid, number)
 
     def wait(self, timeout=STOP_SECONDS):
-        """The exit code of the master."""
-        return self.process.wait(timeout)
+        """The exit code of the master, when all that it said was read. What
+        outlives a master that was killed may still hold its stderr."""
+        code = self.process.wait(timeout)
+        if not self.killed:
+            self._reader.join(5)
+        return code
 
     def stop(self, code=0, timeout=STOP_SECONDS):
         """Graceful stop; connections of this test are closed first."""

@@ -194,7 +194,10 @@ def test_the_reader_of_files(stage, account, own_folder):
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True,
         env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
-    tine = only_child_of(strace.pid, "tine")
+    # strace tries out on a process of its own what the kernel can do.
+    tine = procs.eventually(
+        lambda: next((p for p in procs.children_of(strace.pid)
+                      if procs.children_of(p)), None), 10, "tine")
     reader = only_child_of(only_child_of(tine, "a checker"), "a reader")
     # As root it is nobody, whoever the children will be: that stands in the
     # files.

@@ -16,6 +16,7 @@ def test_a_death_is_one_line_with_signal_age_place_and_state(tine):
     victim = t.children()[1]
     os.kill(victim, signal.SIGKILL)
     t.wait_children(without=[victim])
+    t.wait_log("ended: ")
     (line,) = t.obituaries()
     assert re.search(rf"child 1 \(pid {victim}, gen 1\) ended: .*"
                      r"(SIGKILL|signal 9).*, \d+\.\d+ s old, was ready", line)

@@ -113,17 +113,22 @@ static int
 load_address(struct loader *ld, const struct tlv *nest, struct listener *l)
 {
 	const char *url = tlv_text(nest, STATE_URL);
+	socklen_t len = sizeof(int);
+	int family;
 
 	if (url == NULL || url_parse(&l->url, url, ld->err) == -1 ||
 	    url_addr(&l->url, &l->addr, ld->err) == -1)
 		return refuse(ld, "a listener without a URL");
 	if (ld->is_trial)
 		return 0;
-	/* A dual one may have become v4 only. */
-	l->addr.len = sizeof(l->addr.u);
 	if (l->nslots == 0 || l->slots[0].fd == -1 ||
-	    getsockname(l->slots[0].fd, &l->addr.u.sa, &l->addr.len) == -1)
+	    getsockopt(l->slots[0].fd, SOL_SOCKET, SO_DOMAIN, &family, &len) ==
+		-1)
 		return refuse(ld, "a listener without a socket");
+	/* A dual one may have become v4 only. Nothing but the family is asked:
+	 * a child may have let the socket go to another address just now. */
+	if (family == AF_INET && l->addr.u.sa.sa_family == AF_INET6)
+		(void)addr_from_ip(&l->addr, "0.0.0.0", l->url.port);
 	return 0;
 }
 

@@ -195,6 +195,23 @@ what_is_written_is_read_again(void **state)
 	assert_string_equal(state_folder(&record), "/somewhere");
 }
 
+/* A child has let it go to another address, and nobody has mended it yet. */
+static void
+an_address_is_what_was_said_and_not_what_a_socket_says(void **state)
+{
+	char text[URL_TEXT_MAX];
+
+	(void)state;
+	save(&fx.m, &saved, &record);
+	next.said = &said;
+	next.binary.fd = -1;
+	if (state_load(&next, &record, false, &err) == -1)
+		fail_msg("%s", err.text);
+	assert_string_equal(
+	    addr_print(&next.listeners[0]->addr, text, sizeof(text)),
+	    "127.0.0.1:9");
+}
+
 static void
 a_trial_reads_what_is_no_descriptor(void **state)
 {
@@ -354,6 +371,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_both(what_is_written_is_read_again),
+		with_both(
+		    an_address_is_what_was_said_and_not_what_a_socket_says),
 		with_both(a_trial_reads_what_is_no_descriptor),
 		with_both(what_another_build_wrote_is_handed_on_as_it_was),
 		with_both(what_would_lead_astray_is_refused),

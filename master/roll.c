@@ -95,7 +95,8 @@ is_stalled(struct master *m)
 	const struct generation *g = wanted(r);
 	int done = count_places(m, g, is_done);
 
-	if (done != r->progress) {
+	/* Children that come and go are no progress, only more of them are. */
+	if (done > r->progress) {
 		r->progress = done;
 		r->progress_ns = mono_ns();
 	}

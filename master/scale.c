@@ -207,7 +207,8 @@ go_on_growing(struct master *m, struct err *err)
 
 	if (n >= m->nplaces - s->before)
 		return SCALE_DONE;
-	if (n != s->progress) {
+	/* Children that come and go are no progress. */
+	if (n > s->progress) {
 		s->progress = n;
 		s->progress_ns = mono_ns();
 	}

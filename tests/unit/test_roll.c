@@ -262,6 +262,26 @@ the_third_that_crashes_brings_back_those_that_still_drain(void **state)
 }
 
 static void
+children_that_come_and_go_do_not_keep_a_roll_alive(void **state)
+{
+	double most;
+
+	(void)state;
+	begin(0, 10);
+	most = to->conf.start_timeout + to->conf.prove + 6;
+	follow(0);
+	assert_int_equal(step(), ROLL_ROLLING);
+	pass(most / 2);
+	/* As the kernel does it when the memory ends. */
+	proc_on_reaped(fx.m.places[0].incumbent, SIGKILL);
+	assert_int_equal(step(), ROLL_ROLLING);
+	fixture_rise(fx.m.places[0].incumbent);
+	assert_int_equal(step(), ROLL_ROLLING);
+	pass(most / 2);
+	assert_int_equal(step(), ROLL_UNDOING);
+}
+
+static void
 a_veteran_that_leaves_instead_is_replaced(void **state)
 {
 	struct ctl_drained drained = { .cut = 0 };
@@ -471,6 +491,8 @@ main(void)
 		with_fixture(
 		    the_third_that_crashes_brings_back_those_that_still_drain),
 		with_fixture(a_veteran_that_leaves_instead_is_replaced),
+		with_fixture(
+		    children_that_come_and_go_do_not_keep_a_roll_alive),
 		with_fixture(
 		    a_veteran_that_never_heard_of_its_drain_is_back_at_once),
 		with_fixture(

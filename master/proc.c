@@ -166,6 +166,9 @@ proc_drain(struct proc *p, enum ctl_reason reason)
 {
 	double patience = p->generation->conf.drain_timeout;
 
+	/* One that was told to abort has no connections to finish. */
+	if (p->is_hung)
+		patience = 0;
 	proc_set_state(p, PROC_DRAINING);
 	set_deadline(p, patience + DRAIN_MARGIN_S);
 	p->drain_reason = reason;
@@ -207,6 +210,8 @@ proc_on_ready(struct proc *p)
 		return; /* crossed our DRAIN */
 	if (p->state == PROC_READY || p->state == PROC_SUSPECT)
 		return; /* it drained for a moment, unasked */
+	if (p->is_hung)
+		return; /* was told to abort: it dies, whatever it says */
 	p->is_resuming = false;
 	if (p->ready_ns == 0)
 		p->ready_ns = mono_ns();

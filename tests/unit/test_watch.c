@@ -67,6 +67,38 @@ stop_heart(struct proc *p)
 	assert_true(watch_is_beating(p));
 }
 
+/* Its heart stops before it is READY, and it takes no notice of SIGABRT. */
+static void
+what_a_child_says_after_it_was_aborted_does_not_save_it(void **state)
+{
+	struct proc *p = child(0);
+
+	(void)state;
+	p->state = PROC_PREPARED;
+	fx.m.count[PROC_READY]--;
+	fx.m.count[PROC_PREPARED]++;
+	stop_heart(p);
+	wait_for(p, 11);
+	assert_true(p->is_hung);
+	fixture_say(p, CTL_READY, NULL, 0);
+	assert_int_equal(p->state, PROC_PREPARED);
+	assert_true(ev_is_active(&p->deadline_w));
+}
+
+/* Its successor came in the meantime. */
+static void
+an_aborted_child_is_not_given_the_time_of_a_drain(void **state)
+{
+	struct proc *p = child(0);
+
+	(void)state;
+	stop_heart(p);
+	wait_for(p, 11);
+	assert_true(p->is_hung);
+	proc_drain(p, CTL_RELOAD);
+	assert_true(ev_timer_remaining(fx.m.loop, &p->deadline_w) < 3);
+}
+
 static void
 a_beating_child_stays_ready(void **state)
 {
@@ -251,6 +283,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_ready(a_beating_child_stays_ready),
+		with_ready(
+		    what_a_child_says_after_it_was_aborted_does_not_save_it),
+		with_ready(an_aborted_child_is_not_given_the_time_of_a_drain),
 		with_ready(a_silent_child_is_suspect_and_its_slot_is_adopted),
 		with_ready(a_suspect_whose_heart_beats_again_is_ready),
 		with_ready(a_hung_child_is_aborted_once_and_counted),

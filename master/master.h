@@ -142,6 +142,8 @@ struct proc {
 	bool is_hung; /* was told to abort */
 	bool is_resuming; /* was told RESUME, and has not said READY */
 	bool is_ending;   /* was told STOP, or has said DRAINED */
+	bool has_drained; /* has said DRAINED: once is enough */
+	bool has_quit;    /* said so unasked */
 	bool is_sick;     /* cannot accept for now: EMFILE and the like */
 	bool is_guilty;   /* killed for breaking the protocol */
 	bool is_killed;   /* by us */

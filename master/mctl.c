@@ -63,8 +63,12 @@ count_cut(struct proc *p, const struct ctl_msg *msg)
 static void
 on_drained(struct proc *p, const struct ctl_msg *msg)
 {
-	uint32_t cut = count_cut(p, msg);
+	uint32_t cut;
 
+	/* Said again and again it must not put the end off, nor count more. */
+	if (p->has_drained)
+		return;
+	cut = count_cut(p, msg);
 	if (cut > 0 && may_report(p))
 		log_warn("%s (pid %ld): %u connections cut at the end of "
 			 "its drain",
@@ -200,6 +204,9 @@ may_say(const struct proc *p, enum ctl_type type)
 		return false;
 	if (type == CTL_SHUTDOWN)
 		return may_stop(&p->generation->conf);
+	/* A canary is not told to START before it is proven. */
+	if (type == CTL_READY && p->state == PROC_PREPARED && p->is_held)
+		return false;
 	return type != CTL_ASK || proc_is_admin(p);
 }
 
@@ -329,7 +336,9 @@ read_last_words(struct proc *p)
 			keep_last_words(p, &msg);
 			break;
 		case CTL_DRAINED:
-			(void)count_cut(p, &msg);
+			if (!p->has_drained)
+				(void)count_cut(p, &msg);
+			p->has_drained = true;
 			break;
 		default:
 			break;

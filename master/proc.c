@@ -240,7 +240,10 @@ proc_resume(struct proc *p)
 bool
 proc_has_left(const struct proc *p)
 {
-	return p->last_state == PROC_DRAINING && p->wait_status == 0;
+	if (p->last_state != PROC_DRAINING || p->wait_status != 0)
+		return false;
+	/* One that leaves as soon as it has come, unasked, has failed. */
+	return !p->has_quit || mono_ns() - p->ready_ns >= POLICY_QUICK_NS;
 }
 
 void
@@ -269,9 +272,13 @@ proc_expect_end(struct proc *p, double seconds)
 void
 proc_on_drained(struct proc *p)
 {
-	if (p->state != PROC_DRAINING)
+	if (p->state != PROC_DRAINING) {
+		p->has_quit = true;
 		proc_set_state(p, PROC_DRAINING);
-	p->is_ending = true;
+	}
+	p->has_drained = p->is_ending = true;
+	/* What it was told last crossed with this. */
+	p->is_resuming = false;
 	/* Nothing but exit() is left to it. */
 	set_deadline(p, END_PATIENCE_S);
 	slot_forget(p->master, p);

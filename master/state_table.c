@@ -135,6 +135,7 @@ static const struct field proc_fields[] = {
 	Y(35, dialect),
 	Y(36, layout),
 	B(37, p.is_asking),
+	B(38, p.has_drained), B(39, p.has_quit),
 };
 TABLE(state_proc_fields, proc_fields);
 #undef T

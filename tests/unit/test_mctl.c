@@ -186,6 +186,54 @@ an_absurd_number_of_cut_connections_is_clamped(void **state)
 	assert_int_equal(fx.m.cut, 1U << 20);
 }
 
+static void
+a_child_that_says_again_that_it_leaves_does_not_live_longer(void **state)
+{
+	struct ctl_drained drained = { .cut = 1 };
+	struct proc *p = a_ready_child();
+	ev_tstamp end;
+
+	(void)state;
+	fixture_say(p, CTL_DRAINED, &drained, sizeof(drained));
+	end = p->deadline_w.at;
+	ev_now_update(fx.m.loop);
+	fixture_say(p, CTL_DRAINED, &drained, sizeof(drained));
+	assert_true(ev_is_active(&p->deadline_w));
+	assert_true(p->deadline_w.at <= end);
+	assert_int_equal(fx.m.cut, 1);
+}
+
+static void
+a_child_that_left_instead_of_coming_back_does_not_come_back(void **state)
+{
+	struct ctl_drained drained = { .cut = 0 };
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	proc_drain(p, CTL_RELOAD);
+	proc_resume(p);
+	fixture_say(p, CTL_DRAINED, &drained, sizeof(drained));
+	fixture_say(p, CTL_READY, NULL, 0);
+	assert_int_equal(p->state, PROC_DRAINING);
+	assert_true(ev_is_active(&p->deadline_w));
+}
+
+static void
+a_canary_may_not_serve_before_it_is_told(void **state)
+{
+	struct proc *p;
+
+	(void)state;
+	fixture_all_ready();
+	place_replace(&fx.m.places[0], &fx.generation, CTL_RELOAD, true);
+	place_fork_due(&fx.m);
+	p = fx.m.places[0].successor;
+	fixture_say(p, CTL_PREPARED, NULL, 0);
+	fixture_say(p, CTL_READY, NULL, 0);
+	assert_condemned(p);
+	assert_int_equal(fx.m.places[0].incumbent->state, PROC_READY);
+}
+
 /* A child of a newer build, as the master knows it after an upgrade. */
 static struct proc *
 a_newer_child(struct ctl_dialect *d)
@@ -297,6 +345,11 @@ main(void)
 		with_fixture(a_child_that_does_not_read_for_long_is_killed),
 		with_fixture(last_words_are_heard_after_death_and_escaped),
 		with_fixture(an_absurd_number_of_cut_connections_is_clamped),
+		with_fixture(
+		    a_child_that_says_again_that_it_leaves_does_not_live_longer),
+		with_fixture(
+		    a_child_that_left_instead_of_coming_back_does_not_come_back),
+		with_fixture(a_canary_may_not_serve_before_it_is_told),
 		with_fixture(
 		    a_child_of_another_build_is_spoken_to_as_it_speaks),
 		with_fixture(

@@ -245,6 +245,21 @@ a_child_that_left_as_it_said_is_no_crash(void **state)
 }
 
 static void
+a_child_that_leaves_as_soon_as_it_came_is_a_strike(void **state)
+{
+	struct ctl_drained drained = { .cut = 0 };
+	struct place *pl = &fx.m.places[1];
+
+	(void)state;
+	fixture_all_ready();
+	fixture_say(pl->incumbent, CTL_DRAINED, &drained, sizeof(drained));
+	proc_on_reaped(pl->incumbent, 0);
+	assert_int_equal(fx.m.crashes, 1);
+	assert_int_equal(pl->strikes, 1);
+	assert_false(pl->is_due);
+}
+
+static void
 one_deadline_covers_birth_to_ready(void **state)
 {
 	struct proc *p;
@@ -312,6 +327,8 @@ main(void)
 		    a_successor_takes_over_when_the_incumbent_dies_first),
 		with_fixture(a_rescue_leaves_no_timer_that_forks_again),
 		with_fixture(a_child_that_left_as_it_said_is_no_crash),
+		with_fixture(
+		    a_child_that_leaves_as_soon_as_it_came_is_a_strike),
 		with_fixture(one_deadline_covers_birth_to_ready),
 		with_fixture(the_death_of_a_draining_child_changes_nothing),
 		with_fixture(nothing_is_forked_once_the_server_stops),

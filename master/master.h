@@ -486,7 +486,8 @@ void place_fork_due(struct master *);
 void place_on_death(struct place *, struct proc *);
 /* A child of this place is READY: the one it replaces may drain. */
 void place_on_ready(struct place *, struct proc *);
-/* Replace the incumbent, make before break. False: already under way. */
+/* Replace the incumbent, make before break. False: already under way; or, if
+ * it is not the operator's wish, too many of the place still drain. */
 bool place_recycle(struct place *, enum ctl_reason);
 /* Replace whoever is there by a child of this generation; holds: it waits for
  * proc_start(). A draining child of it is called back, if there is one. */

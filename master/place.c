@@ -12,6 +12,7 @@
 
 #define TOKEN_RETRY_S 1.0
 #define RATE_RETRY_S 0.1
+#define DRAINING_MOST 8 /* of one place, or none is recycled there */
 
 static void
 on_retry(struct ev_loop *loop, ev_timer *w, int revents)
@@ -265,11 +266,27 @@ place_on_ready(struct place *pl, struct proc *p)
 		proc_end(old);
 }
 
+/* Do so many of its children still drain that one more is too much? A child
+ * can ask to be replaced, or lie about its age in connections, and then stay
+ * for all of drain-timeout: such must not use up pages and descriptors. */
+static bool
+is_crowded(const struct place *pl)
+{
+	const struct proc *p;
+	int n = 0;
+
+	TAILQ_FOREACH(p, &pl->master->procs, entry)
+		n += p->place == pl && p->state == PROC_DRAINING;
+	return n >= DRAINING_MOST;
+}
+
 bool
 place_recycle(struct place *pl, enum ctl_reason reason)
 {
 	if (pl->wants_successor || pl->incumbent == NULL ||
 	    pl->number >= pl->master->nplaces)
+		return false;
+	if (reason != CTL_OPERATOR && is_crowded(pl))
 		return false;
 	pl->wants_successor = true;
 	pl->reason = reason;

@@ -206,6 +206,27 @@ a_successor_takes_over_when_the_incumbent_dies_first(void **state)
 }
 
 static void
+a_crowded_place_recycles_for_the_operator_only(void **state)
+{
+	struct ctl_why why = { .reason = CTL_RECYCLED };
+	struct place *pl = &fx.m.places[0];
+	int i;
+
+	(void)state;
+	fixture_all_ready();
+	for (i = 0; i < 8; i++) {
+		fixture_say(pl->incumbent, CTL_RECYCLE, &why, sizeof(why));
+		place_fork_due(&fx.m);
+		assert_non_null(pl->successor);
+		fixture_rise(pl->successor);
+	}
+	fixture_say(pl->incumbent, CTL_RECYCLE, &why, sizeof(why));
+	assert_false(pl->wants_successor);
+	assert_int_equal(pl->incumbent->state, PROC_READY);
+	assert_true(place_recycle(pl, CTL_OPERATOR));
+}
+
+static void
 a_rescue_leaves_no_timer_that_forks_again(void **state)
 {
 	struct place *pl = &fx.m.places[0];
@@ -325,6 +346,7 @@ main(void)
 		    an_incumbent_that_is_kept_has_no_successor_any_more),
 		with_fixture(
 		    a_successor_takes_over_when_the_incumbent_dies_first),
+		with_fixture(a_crowded_place_recycles_for_the_operator_only),
 		with_fixture(a_rescue_leaves_no_timer_that_forks_again),
 		with_fixture(a_child_that_left_as_it_said_is_no_crash),
 		with_fixture(

@@ -27,8 +27,9 @@
 
 static const struct tine_option options[] = {
 	{ "do", TINE_STRING, "board", 1, 32,
-	    "board | random | types | zero | huge | fds | listen | nonblock | "
-	    "shutdown | elsewhere | steer | filter | lock | device | linger, "
+	    "board | random | types | zero | huge | fds | drained | listen | "
+	    "nonblock | shutdown | elsewhere | steer | filter | lock | device "
+	    "| linger, "
 	    "or an option of sockets: see settings[]" },
 	{ "when", TINE_STRING, "data", 1, 8, "data | tick" },
 	{ "place", TINE_INT, "-1", -1, 1023, "attack from there only" },
@@ -194,6 +195,23 @@ flood_fds(void)
 	for (n = 0; n < RECORDS; n++)
 		if (sendmsg(fd, &msg, MSG_NOSIGNAL) == -1)
 			return;
+}
+
+/* Say that it leaves, again and again, and stay. */
+static void
+say_drained(void)
+{
+	struct {
+		struct head head;
+		uint32_t cut;
+	} record = { .head = { .version = 1, .type = 12, .generation = 1 } };
+	int n, fd = channel();
+
+	record.head.length = sizeof(record.cut);
+	for (n = 0; n < 100; n++) {
+		send_record(fd, &record, sizeof(record));
+		(void)usleep(300000);
+	}
 }
 
 static void
@@ -375,6 +393,7 @@ static const struct {
 	{ "zero", flood_zero },
 	{ "huge", flood_huge },
 	{ "fds", flood_fds },
+	{ "drained", say_drained },
 	{ "listen", on_listen },
 	{ "nonblock", on_block },
 	{ "shutdown", on_shutdown },

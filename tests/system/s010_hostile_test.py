@@ -70,6 +70,16 @@ def test_a_flood_on_the_channel_costs_the_child_that_sends_it(
     assert len(t.lines) < 200
 
 
+def test_a_child_that_says_that_it_leaves_and_stays_is_killed(tine, stage):
+    t = tine("-l", "tcp://127.0.0.1:0", "-n", "2", "-o", "hang-timeout=1h",
+             stage.handler("hostile"), "do=drained", reports=True)
+    with t.connect() as s:
+        s.sendall(b"go\n")
+        t.wait_log(r"did not leave in time", 5)
+        assert t.wait_log(r"ended: signal 9", 5)
+    t.wait_children(2)
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_to_a_slot_leaves_master_and_status_alive(tine, stage, damage):
     t = attacked(tine, stage, damage)

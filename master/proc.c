@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <assert.h>
+#include <bsd/string.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -339,6 +340,11 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 			break;
 		log_error("%s (pid %ld): not ready within start-timeout",
 		    p->place->name, (long)p->pid);
+		/* The reason of its death, before "signal 9". */
+		if (p->last_words[0] == '\0')
+			(void)strlcpy(p->last_words,
+			    "not ready within start-timeout",
+			    sizeof(p->last_words));
 		break;
 	case PROC_DRAINING:
 		if (p->is_hung)

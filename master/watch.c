@@ -110,6 +110,10 @@ abort_hung(struct proc *p, const struct board_copy *copy)
 	describe(p, copy, doing, sizeof(doing));
 	log_error("%s (pid %ld): hangs for %.1f s: aborting it; %s",
 	    p->place->name, (long)p->pid, silence(p), doing);
+	/* The reason of its death, before "signal 6". */
+	if (p->last_words[0] == '\0')
+		(void)snprintf(p->last_words, sizeof(p->last_words),
+		    "it hung; %.480s", doing);
 	p->master->hangs += !proc_is_admin(p);
 	p->is_hung = true;
 	proc_signal(p, SIGABRT);

@@ -159,6 +159,8 @@ a_hung_child_is_aborted_once_and_counted(void **state)
 	assert_int_equal(signals[1], SIGCONT);
 	assert_int_equal(fx.m.hangs, 1);
 	assert_true(child(1)->is_hung);
+	/* What its obituary, and a reload that fails by it, give as reason. */
+	assert_non_null(strstr(child(1)->last_words, "it hung; handler "));
 	assert_true(ev_is_active(&child(1)->deadline_w));
 	wait_for(child(1), 8);
 	assert_int_equal(nsignals, 2);

@@ -361,6 +361,7 @@ static enum command_result
 check_checkrun(struct command *c)
 {
 	const struct checkrun_result *r = &c->checkrun->result;
+	struct err err = r->err;
 	size_t len;
 
 	if (!c->checkrun->is_done)
@@ -368,10 +369,15 @@ check_checkrun(struct command *c)
 	len = r->report != NULL ? strlen(r->report) : 0;
 	if (len > 0)
 		c->body = strndup(r->report, len - 1);
-	if (r->text != NULL)
+	if (r->text != NULL && reload_check(c->master, r, &err) == 0)
 		return COMMAND_DONE;
-	return command_fail(c, "%s%s%s", r->err.text,
-	    r->err.hint[0] != '\0' ? "; " : "", r->err.hint);
+	if (r->text != NULL) {
+		/* These are warnings, and would stand for the reason. */
+		free(c->body);
+		c->body = NULL;
+	}
+	return command_fail(c, "%s%s%s", err.text,
+	    err.hint[0] != '\0' ? "; " : "", err.hint);
 }
 
 /* A checker that is too slow was killed long before. */
@@ -445,8 +451,9 @@ check_operation(struct command *c)
 	case OP_FAILED:
 		if (r->report != NULL && r->report[0] != '\0')
 			c->body = strndup(r->report, strlen(r->report) - 1);
-		return command_fail(c, "%s%s%s", r->err.text,
-		    r->err.hint[0] != '\0' ? "; " : "", r->err.hint);
+		return command_fail(c, "%s failed: %s%s%s", c->verb->name,
+		    r->err.text, r->err.hint[0] != '\0' ? "; " : "",
+		    r->err.hint);
 	case OP_DONE:
 		if (asprintf(&c->body, "generation %u, %d %s",
 			m->generation->number, m->nplaces,

@@ -166,3 +166,14 @@ generation_count_old(const struct master *m)
 		n += g != m->generation && g->children > 0;
 	return n;
 }
+
+/* Root below root is what the operator may want, but not by mistake. */
+void
+generation_warn(const struct conf *conf)
+{
+	if (conf->uid == 0)
+		log_warn("children run as root, and so does every mistake in "
+			 "a handler");
+	else if (conf->gid == 0)
+		log_warn("children run in root's group");
+}

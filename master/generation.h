@@ -41,6 +41,9 @@ struct generation *generation_copy(struct master *, const struct generation *);
 /* What the admin child is to live by while the serving generation serves, in
  * the admin's list. NULL as above. */
 struct generation *generation_new_admin(struct master *, struct conf *);
+/* Log what the operator may not have meant: children that run as root. Before
+ * one with this configuration is made to serve. */
+void generation_warn(const struct conf *);
 /* Free those that nobody needs any more. */
 void generation_sweep(struct master *);
 void generation_free_all(struct master *);

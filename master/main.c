@@ -76,17 +76,6 @@ check(const struct conf *said, struct conf *effective)
 	return code;
 }
 
-/* Root below root is what the operator may want, but not by mistake. */
-static void
-warn_of_root(const struct conf *conf)
-{
-	if (conf->uid == 0)
-		log_warn("children run as root, and so does every mistake in "
-			 "a handler");
-	else if (conf->gid == 0)
-		log_warn("children run in root's group");
-}
-
 /* All that needs root's rights or the folder we were started in. */
 static int
 prepare(struct conf *conf, int *log_fd, int *pid_fd, struct err *err)
@@ -139,7 +128,7 @@ serve(struct conf *conf, const struct conf *said, char *const *argv)
 		if (log_fd > STDERR_FILENO)
 			closefd(&log_fd);
 	} else {
-		warn_of_root(conf);
+		generation_warn(conf);
 		code = master_run(conf, said, argv, log_fd, pid_fd);
 	}
 	return code;

@@ -155,7 +155,8 @@ op_end(struct master *m, enum op_verdict verdict, const struct err *err,
 
 	log_verdict(ops, verdict, err);
 	if (verdict == OP_FAILED && err != NULL)
-		m->last_error = *err;
+		(void)err_set(&m->last_error, err->code, "%s failed: %s",
+		    op_kind_names[ops->kind], err->text);
 	keep_result(ops, ops->ticket, verdict, err, report);
 	op_set_watched(m, true);
 	ops->ticket = 0;

@@ -58,6 +58,24 @@ check_fixed(const struct conf *old, const struct conf *new, struct err *err)
 	return 0;
 }
 
+int
+reload_check(const struct master *m, const struct checkrun_result *result,
+    struct err *err)
+{
+	struct conf conf;
+	int rc;
+
+	conf_init(&conf);
+	rc = conf_parse(&conf, result->text, result->len, err);
+	conf.is_daemon = m->conf->is_daemon;
+	if (rc == 0 && conf.is_daemon)
+		rc = daemon_leave_folder(&conf, err);
+	if (rc == 0)
+		rc = check_fixed(m->conf, &conf, err);
+	conf_free(&conf);
+	return rc;
+}
+
 /* ---- the steps ---- */
 
 /* The checker's text becomes a configuration, as at the start. */
@@ -105,6 +123,7 @@ step_checking(struct master *m)
 	}
 	free(report);
 	checkrun_free(&r->run);
+	generation_warn(&r->next->conf);
 	r->phase = RELOAD_WAITING;
 }
 

@@ -7,6 +7,7 @@
 #define TINE_MASTER_RELOAD_H
 
 struct checkrun;
+struct checkrun_result;
 struct err;
 struct generation;
 struct master;
@@ -27,6 +28,11 @@ struct reload {
 	    *next;         /* from WAITING on, until it serves or failed */
 	int places_before; /* the count to go back to */
 };
+
+/* Would a reload refuse what the checker made of the files, because it changes
+ * what cannot change? Opens nothing. -1 with the reason. */
+int reload_check(const struct master *, const struct checkrun_result *,
+    struct err *);
 
 void reload_begin(struct master *, int target);
 void reload_step(struct master *);

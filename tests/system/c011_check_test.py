@@ -66,6 +66,16 @@ def test_a_file_that_is_gone_is_a_failure(server):
     assert "tine.yaml: No such file" in done.stderr
 
 
+def test_what_cannot_change_at_a_reload_is_a_failure(server):
+    t, path = server
+    path.write_text(f"pid-file: {t.folder}/pid\ncpu-affinity: auto\n" + GOOD)
+    done = t.tinectl("check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pid-file cannot change at a reload: it is not set" in done.stderr
+    assert t.tinectl("reload").returncode == 1
+    assert not os.path.exists(f"{t.folder}/pid")
+
+
 def test_the_command_line_is_checked_without_a_file(tine):
     t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", "echo")
     assert t.tinectl("check").returncode == 0

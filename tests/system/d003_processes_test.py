@@ -226,6 +226,9 @@ def test_to_run_children_as_root_is_warned_of(tine, run_tine):
     assert t.log("^tine: warn master: children run in root's group")
     for pid in t.children().values():
         assert procs.status_field(pid, "Gid").split() == ["0"] * 4
+    # A reload runs them as root again.
+    assert t.tinectl("reload").returncode == 0
+    assert len(t.log("warn master: children run in root's group")) == 2
     done = run_tine(*LISTEN, "-t", "-u", "daemon", "echo")
     assert (done.returncode, "warn" in done.stderr) == (0, False)
 

@@ -261,7 +261,7 @@ results_are_kept_for_a_while_with_their_reports(void **state)
 	assert_int_equal(op_verdict(&fx.m, tickets[1], &r), OP_FAILED);
 	assert_string_equal(r->err.text, "number 1");
 	assert_string_equal(r->report, "line\n");
-	assert_string_equal(fx.m.last_error.text, "number 64");
+	assert_string_equal(fx.m.last_error.text, "reload failed: number 64");
 }
 
 static void

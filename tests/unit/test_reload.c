@@ -135,7 +135,7 @@ what_the_checker_refuses_fails_it_with_its_report(void **state)
 	r = failure(ticket);
 	assert_string_equal(r->err.text, "line 3: no");
 	assert_string_equal(r->report, "line 3: no\nline 4: neither\n");
-	assert_string_equal(fx.m.last_error.text, "line 3: no");
+	assert_string_equal(fx.m.last_error.text, "reload failed: line 3: no");
 	assert_null(fx.m.reload.run);
 	assert_int_equal(fx.forks, FIXTURE_PLACES);
 }
@@ -239,7 +239,7 @@ a_crash_rolls_it_back_and_the_childs_words_are_the_reason(void **state)
 	assert_string_equal(failure(ticket)->err.text, "child 0: no");
 	assert_int_equal(fx.m.rollbacks, 1);
 	assert_int_equal(fx.m.reloads, 0);
-	assert_string_equal(fx.m.last_error.text, "child 0: no");
+	assert_string_equal(fx.m.last_error.text, "reload failed: child 0: no");
 }
 
 static void

@@ -75,8 +75,8 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_timer_start(loop, w);
 	child_each_conn(ch, cut);
 	if (ch->drain.cut > 0)
-		log_info("drain-timeout: closing %u connections",
-		    (unsigned)ch->drain.cut);
+		log_info("drain-timeout: closing %u connection%s",
+		    (unsigned)ch->drain.cut, ch->drain.cut == 1 ? "" : "s");
 	/* A slot may have been all it stayed for. */
 	drain_check(ch);
 }

@@ -196,9 +196,10 @@ print(const struct inherited *e, char *dst, size_t size)
 
 	if (e->addr.len > 0)
 		(void)addr_print(&e->addr, address, sizeof(address));
-	(void)snprintf(dst, size, "inherited descriptor %d%s%s (%s)", e->fd,
+	(void)log_escape(name, sizeof(name), e->name, strlen(e->name));
+	(void)snprintf(dst, size, "inherited descriptor %d%s%s%s%s%s", e->fd,
 	    address[0] == '\0' ? "" : ", ", address,
-	    log_escape(name, sizeof(name), e->name, strlen(e->name)));
+	    name[0] == '\0' ? "" : " (", name, name[0] == '\0' ? "" : ")");
 	return dst;
 }
 

@@ -359,7 +359,7 @@ static void
 stop_gracefully(struct master *m)
 {
 	if (m->conf->drain_delay > 0) {
-		log_info("going on for %g s as one that is not ready",
+		log_info("accepting for %g s more, but not ready any more",
 		    m->conf->drain_delay);
 		ev_timer_set(&m->delay_w, m->conf->drain_delay, 0);
 		ev_timer_start(m->loop, &m->delay_w);
@@ -424,8 +424,8 @@ log_end(const struct master *m)
 	if (m->exit_code != EXIT_OK)
 		return;
 	if (m->cut > 0)
-		log_warn("stopped: %llu connections cut",
-		    (unsigned long long)m->cut);
+		log_warn("stopped: %llu connection%s cut",
+		    (unsigned long long)m->cut, m->cut == 1 ? "" : "s");
 	else
 		log_info("stopped");
 }

@@ -70,9 +70,10 @@ on_drained(struct proc *p, const struct ctl_msg *msg)
 		return;
 	cut = count_cut(p, msg);
 	if (cut > 0 && may_report(p))
-		log_warn("%s (pid %ld): %u connections cut at the end of "
+		log_warn("%s (pid %ld): %u connection%s cut at the end of "
 			 "its drain",
-		    p->place->name, (long)p->pid, (unsigned)cut);
+		    p->place->name, (long)p->pid, (unsigned)cut,
+		    cut == 1 ? "" : "s");
 	proc_on_drained(p);
 }
 

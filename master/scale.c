@@ -281,6 +281,8 @@ scale_go_on(struct master *m, struct err *err)
 void
 scale_begin(struct master *m, int target)
 {
+	if (target == m->nplaces)
+		log_info("scale: nothing to do, children: %d", m->nplaces);
 	scale_start(m, target);
 }
 

@@ -213,8 +213,8 @@ check_verb(const struct run *r, int nargs)
 	if ((r->wants_json && strcmp(flag, "json") != 0) ||
 	    (r->wants_now && strcmp(flag, "now") != 0) ||
 	    (r->wants_one_fewer && strcmp(flag, "1") != 0) || nargs != v->nargs)
-		return tinectl_complain(EXIT_BAD_USAGE, "usage: tinectl %s %s",
-		    v->name, v->args);
+		return tinectl_complain(EXIT_BAD_USAGE, "usage: tinectl %s%s%s",
+		    v->name, v->args[0] != '\0' ? " " : "", v->args);
 	return -1;
 }
 

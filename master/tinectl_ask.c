@@ -40,6 +40,13 @@ say(int code, const struct err *err)
 	return code;
 }
 
+/* What the server does to its end, also when nobody waits for it. */
+static bool
+goes_on(const struct verb *v)
+{
+	return v->timeout_s == TINECTL_TIMEOUT_MAX_S;
+}
+
 int
 tinectl_judge(const struct run *r, enum wire_result result, struct err *err)
 {
@@ -56,8 +63,9 @@ tinectl_judge(const struct run *r, enum wire_result result, struct err *err)
 	case WIRE_TIMEOUT:
 		if (r->verb->takes_long && !r->is_probing)
 			return tinectl_complain(EXIT_RUNTIME,
-			    "%s: not done within %lld s", r->verb->name,
-			    (long long)patience(r));
+			    "%s: not done within %lld s%s", r->verb->name,
+			    (long long)patience(r),
+			    goes_on(r->verb) ? "; it goes on" : "");
 		return tinectl_complain(EXIT_NO_SERVER,
 		    "no answer from %s (pid %ld) within %lld s", r->path,
 		    (long)r->wire.server, (long long)patience(r));

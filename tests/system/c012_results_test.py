@@ -73,7 +73,16 @@ def test_a_failure_is_1_with_the_reason_and_the_lines_beside_it(tinectl):
 def test_a_result_that_does_not_come_is_1_after_the_timeout(tinectl):
     done, lines = tinectl("reload", None, "--timeout", "1")
     assert (done.returncode, lines) == (1, ["reload"])
-    assert done.stderr == "tinectl: reload: not done within 1 s\n"
+    assert done.stderr == "tinectl: reload: not done within 1 s; it goes on\n"
+
+
+def test_usage_is_the_command_and_what_it_takes(stage):
+    for args, usage in [(["reload", "x"], "reload"),
+                        (["kill"], "kill PLACE")]:
+        done = subprocess.run([stage.tinectl, *args], capture_output=True,
+                              text=True, timeout=30, check=False)
+        assert done.returncode == 64
+        assert done.stderr == f"tinectl: usage: tinectl {usage}\n"
 
 
 @pytest.mark.parametrize("command", ["reload", "upgrade", "scale auto"])

@@ -47,7 +47,7 @@ def test_there_is_always_one(tine):
     t = tine("-l", "tcp://127.0.0.1:0", "-n", 1, "echo")
     old = t.children()
     t.signal(signal.SIGTTOU)
-    t.wait_log("signal TTOU")
+    t.wait_log("scale: nothing to do, children: 1")
     wait_state(t)
     assert t.children() == old
 

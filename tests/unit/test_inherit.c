@@ -581,7 +581,7 @@ a_descriptor_that_is_not_open_is_none(void **state)
 	set_environment(getpid(), "2");
 	assert_int_equal(inherit_begin(), 2);
 	assert_int_equal(inherit_open(&err), 0);
-	expect_logged("inherited descriptor 4 () is no socket");
+	expect_logged("inherited descriptor 4 is no socket");
 }
 
 static void

@@ -157,13 +157,17 @@ static void
 print_facts(const json_t *object, const struct fact *facts, size_t n, FILE *out)
 {
 	char value[1024];
-	size_t i;
+	size_t i, len;
 
 	for (i = 0; i < n; i++) {
 		print_value(value, sizeof(value),
 		    json_object_get(object, facts[i].key), facts[i].kind);
-		(void)fprintf(out, "%s%s%s%s", i > 0 ? ", " : "",
-		    facts[i].before, value, facts[i].after);
+		/* Words that follow a number are plurals. */
+		len = strlen(facts[i].after);
+		if (len > 0 && strcmp(value, "1") == 0)
+			len--;
+		(void)fprintf(out, "%s%s%s%.*s", i > 0 ? ", " : "",
+		    facts[i].before, value, (int)len, facts[i].after);
 	}
 }
 

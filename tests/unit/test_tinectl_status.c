@@ -120,6 +120,20 @@ the_master_stands_above_and_the_sums_below(void **state)
 	assert_non_null(strstr(table, "\ntotal"));
 }
 
+static void
+words_behind_a_number_agree_with_it(void **state)
+{
+	json_t *master = json_object_get(status, "master");
+
+	(void)state;
+	(void)json_object_set_new(master, "processes", json_integer(1));
+	(void)table_of(0, false);
+	assert_non_null(strstr(shown, ", 1 place, "));
+	(void)json_object_set_new(master, "processes", json_integer(11));
+	(void)table_of(0, false);
+	assert_non_null(strstr(shown, ", 11 places, "));
+}
+
 #define with_status(f)                                                         \
 	cmocka_unit_test_setup_teardown(f, make_status, drop_status)
 
@@ -131,6 +145,7 @@ main(void)
 		with_status(a_narrow_one_leaves_out_what_matters_least),
 		with_status(a_child_that_is_not_ready_has_the_colour_of_that),
 		with_status(the_master_stands_above_and_the_sums_below),
+		with_status(words_behind_a_number_agree_with_it),
 	};
 
 	return cmocka_run_group_tests_name("tinectl_status", tests, NULL, NULL);

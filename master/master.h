@@ -170,7 +170,8 @@ struct place {
 	bool wants_successor;   /* the incumbent is to be replaced */
 	bool holds;             /* its next child waits for START: a canary */
 	enum ctl_reason reason; /* why */
-	struct generation *generation; /* of its next child */
+	struct generation
+	    *generation; /* of its next child; NULL: it was left */
 	unsigned strikes;
 	char last_strike[256]; /* how its last child failed, or "" */
 	uint64_t restarts;

@@ -349,3 +349,14 @@ def test_a_place_that_crashes_again_and_again_keeps_its_patience(
     t.tinectl("upgrade")
     assert t.status()["master"]["crashes"] >= restarts
     upgrade.put(stage.handler("whoami"), game, 0o644)
+
+
+def test_a_place_that_was_left_names_no_generation_that_is_gone(tine):
+    t = tine(*LISTEN, "echo")
+    for n in ("3", "2"):
+        assert t.tinectl("scale", n).returncode == 0
+    for _ in range(2):
+        assert t.tinectl("reload").returncode == 0
+        upgrade.good(t)
+    assert t.tinectl("scale", "3").returncode == 0
+    assert len(t.wait_children(3)) == 3

@@ -317,6 +317,23 @@ the_death_of_a_draining_child_changes_nothing(void **state)
 }
 
 static void
+a_place_that_was_left_has_no_generation(void **state)
+{
+	struct place *pl = &fx.m.places[2];
+	struct place as;
+
+	(void)state;
+	fixture_all_ready();
+	fx.m.nplaces = fx.m.nplaces_used = 2;
+	place_leave(pl);
+	assert_null(pl->generation);
+	as = *pl;
+	place_init(pl, &fx.m, 2);
+	place_resume(pl, &as, NULL, -1);
+	assert_null(pl->generation);
+}
+
+static void
 nothing_is_forked_once_the_server_stops(void **state)
 {
 	(void)state;
@@ -353,6 +370,7 @@ main(void)
 		    a_child_that_leaves_as_soon_as_it_came_is_a_strike),
 		with_fixture(one_deadline_covers_birth_to_ready),
 		with_fixture(the_death_of_a_draining_child_changes_nothing),
+		with_fixture(a_place_that_was_left_has_no_generation),
 		with_fixture(nothing_is_forked_once_the_server_stops),
 	};
 

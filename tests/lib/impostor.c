@@ -81,7 +81,8 @@ fail_trial(const char *act)
 	}
 }
 
-/* The old binary, as an image that cannot go on calls it. */
+/* The old binary, as an image that cannot go on calls it; if that was the real
+ * one, with the reason that it gave. */
 static void
 call_back(char **argv, int state, int way_back)
 {
@@ -91,7 +92,7 @@ call_back(char **argv, int state, int way_back)
 	(void)snprintf(option, sizeof(option), STATE "%d,-1", state);
 	argv[1] = option;
 	(void)fcntl(way_back, F_SETFD, FD_CLOEXEC);
-	(void)setenv("TINE_UPGRADE_ERROR", "an impostor", 1);
+	(void)setenv("TINE_UPGRADE_ERROR", "an impostor", 0);
 	(void)fexecve(way_back, argv, environ);
 	err(1, "%s", empty);
 }

@@ -133,9 +133,14 @@ update_staying(struct master *m, const struct listener *l, const bool *able,
 		struct wish w = { .flags = 0 };
 		struct slot *s = &l->slots[i];
 
-		/* A socket that does not listen yet has no queue to serve. */
-		if (!s->is_listening || s->place == SLOT_SHARED)
+		if (s->place == SLOT_SHARED)
 			continue;
+		/* A socket that does not listen yet has no queue to serve, and
+		 * one that was retired would wake its adopters for ever. */
+		if (!s->is_listening) {
+			set_adopters(l, s, &w);
+			continue;
+		}
 		n = policy_adopters(able, (size_t)m->nplaces_used,
 		    s->place == SLOT_NOBODYS ? i + (size_t)m->nplaces_used : i,
 		    places);

@@ -189,14 +189,28 @@ a_parked_slot_is_closed_when_its_time_is_over(void **state)
 {
 	struct slot *s = park();
 	uint32_t id = s->id;
+	struct proc *adopter;
+	struct ctl_msg msg;
 
 	(void)state;
 	scale_tick(&fx.m);
 	assert_int_not_equal(s->fd, -1);
 	s->retire_ns = 1;
+	slot_update(&fx.m);
+	adopter = s->adopters[0];
+	assert_non_null(adopter);
+	while (fixture_heard(adopter, &msg) != CTL_ADOPT)
+		continue;
+	fx.m.is_changed = false;
 	scale_tick(&fx.m);
 	assert_int_equal(s->fd, -1);
 	assert_false(s->is_excluded);
+	/* It would be woken by it for ever. */
+	assert_true(fx.m.is_changed);
+	slot_update(&fx.m);
+	assert_null(s->adopters[0]);
+	assert_int_equal(fixture_heard(adopter, &msg), CTL_RELEASE);
+	assert_int_equal(msg.body.slot.id, id);
 	assert_false(fx.listener->steer.has_program);
 	assert_int_equal(steer_index_of(&fx.listener->steer, id), -1);
 }

@@ -45,11 +45,39 @@ next_ticket(struct operations *ops)
 	return ops->last_ticket;
 }
 
+/* Does a child still live whose end belongs to this operation? */
+static bool
+has_leaving(const struct master *m, uint32_t ticket)
+{
+	const struct proc *p;
+
+	TAILQ_FOREACH(p, &m->procs, entry)
+		if (p->drain_ticket == ticket && p->state != PROC_DEAD)
+			return true;
+	return false;
+}
+
+/* The oldest that nobody can be waiting for. */
+static struct op_result *
+next_result(struct master *m)
+{
+	struct operations *ops = &m->ops;
+	struct op_result *r = NULL;
+	size_t i;
+
+	for (i = 0; i < OP_RESULTS_MAX; i++) {
+		r = &ops->results[ops->nresults++ % OP_RESULTS_MAX];
+		if (r->ticket == 0 || !has_leaving(m, r->ticket))
+			break;
+	}
+	return r;
+}
+
 static void
-keep_result(struct operations *ops, uint32_t ticket, enum op_verdict verdict,
+keep_result(struct master *m, uint32_t ticket, enum op_verdict verdict,
     const struct err *err, char *report)
 {
-	struct op_result *r = &ops->results[ops->nresults++ % OP_RESULTS_MAX];
+	struct op_result *r = next_result(m);
 
 	free(r->report);
 	*r = (struct op_result){
@@ -67,7 +95,7 @@ refuse(struct master *m, uint32_t ticket)
 	struct err err;
 
 	(void)err_set(&err, EXIT_RUNTIME, "the server is stopping");
-	keep_result(&m->ops, ticket, OP_FAILED, &err, NULL);
+	keep_result(m, ticket, OP_FAILED, &err, NULL);
 }
 
 /* A stop overrides all, also while it is delayed and all goes on. */
@@ -105,18 +133,6 @@ op_wanted_children(const struct master *m)
 	if (ops->ticket != 0 && ops->kind == OP_SCALE)
 		return m->scale.target;
 	return m->nplaces;
-}
-
-/* Does a child still live whose end belongs to this operation? */
-static bool
-has_leaving(const struct master *m, uint32_t ticket)
-{
-	const struct proc *p;
-
-	TAILQ_FOREACH(p, &m->procs, entry)
-		if (p->drain_ticket == ticket && p->state != PROC_DEAD)
-			return true;
-	return false;
 }
 
 enum op_verdict
@@ -157,7 +173,7 @@ op_end(struct master *m, enum op_verdict verdict, const struct err *err,
 	if (verdict == OP_FAILED && err != NULL)
 		(void)err_set(&m->last_error, err->code, "%s failed: %s",
 		    op_kind_names[ops->kind], err->text);
-	keep_result(ops, ops->ticket, verdict, err, report);
+	keep_result(m, ops->ticket, verdict, err, report);
 	op_set_watched(m, true);
 	ops->ticket = 0;
 	ops->is_watched = false;

@@ -97,7 +97,8 @@ def test_a_reload_is_announced_and_ends_with_ready(tine, manager, folder):
 def test_a_reload_that_fails_ends_with_ready_too(tine, manager, folder, stage):
     m = manager()
     port = net.free_port()
-    t = tine("-c", write(folder, port), env=m.env(), folder=folder)
+    t = tine("-c", write(folder, port), env=m.env(), folder=folder,
+             reports=True)
     m.wait("READY", "1")
     first = m.count()
     write(folder, port, handler=stage.handler("crash_start"))

@@ -265,6 +265,31 @@ results_are_kept_for_a_while_with_their_reports(void **state)
 }
 
 static void
+a_result_is_kept_as_long_as_its_children_leave(void **state)
+{
+	uint32_t ticket;
+	struct proc *p;
+	size_t i;
+
+	(void)state;
+	fixture_all_ready();
+	ticket = op_ask(&fx.m, OP_SCALE, 2);
+	op_step(&fx.m);
+	p = fx.m.places[2].incumbent;
+	p->drain_ticket = ticket;
+	finish(&fx.m);
+	for (i = 0; i < 3 * OP_RESULTS_MAX; i++) {
+		(void)op_ask(&fx.m, OP_RELOAD, 0);
+		op_step(&fx.m);
+		finish(&fx.m);
+		said[0] = '\0';
+	}
+	assert_int_equal(verdict(ticket), OP_UNDECIDED);
+	proc_on_reaped(p, 0);
+	assert_int_equal(verdict(ticket), OP_DONE);
+}
+
+static void
 tickets_go_round_and_never_are_0(void **state)
 {
 	(void)state;
@@ -293,6 +318,7 @@ main(void)
 		with_ops(nothing_begins_while_a_stop_is_delayed),
 		with_ops(a_verdict_waits_for_the_children_that_leave),
 		with_ops(results_are_kept_for_a_while_with_their_reports),
+		with_ops(a_result_is_kept_as_long_as_its_children_leave),
 		with_ops(tickets_go_round_and_never_are_0),
 	};
 

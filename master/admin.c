@@ -253,10 +253,7 @@ admin_end(struct master *m)
 		if (!proc_is_admin(p) || p->is_buried)
 			continue;
 		is_gone = false;
-		if (p->state == PROC_READY || p->state == PROC_SUSPECT)
-			proc_drain(p, CTL_STOPPING);
-		else if (p->state < PROC_READY)
-			proc_end(p);
+		proc_dismiss(p, CTL_STOPPING);
 	}
 	if (!is_gone && !a->is_ending) {
 		a->is_ending = true;

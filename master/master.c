@@ -272,10 +272,7 @@ drain_all(struct master *m)
 		/* It tells that we are not ready, to the end. */
 		if (proc_is_admin(p))
 			continue;
-		if (p->state == PROC_READY || p->state == PROC_SUSPECT)
-			proc_drain(p, CTL_STOPPING);
-		else if (p->state != PROC_DRAINING)
-			proc_end(p);
+		proc_dismiss(p, CTL_STOPPING);
 	}
 }
 

@@ -525,7 +525,11 @@ struct proc *proc_adopt(const struct proc *p, const struct ctl_dialect *,
     double deadline);
 /* Signal it; harmless when it is already gone. */
 void proc_signal(struct proc *, int sig);
+/* It serves, or was called back: it is to finish its connections. */
 void proc_drain(struct proc *, enum ctl_reason);
+/* It is not wanted any more: it drains if it can have connections, and ends if
+ * it never served. One that drains already goes on doing so. */
+void proc_dismiss(struct proc *, enum ctl_reason);
 /* Close everything and leave; SIGKILL after a second. */
 void proc_end(struct proc *);
 /* Send a message that has no payload, or DRAIN as proc_drain() meant it. */

@@ -98,10 +98,7 @@ place_leave(struct place *pl)
 	if (p == NULL)
 		return;
 	p->drain_ticket = pl->master->ops.ticket;
-	if (p->state == PROC_READY || p->state == PROC_SUSPECT)
-		proc_drain(p, CTL_SCALE);
-	else
-		proc_end(p);
+	proc_dismiss(p, CTL_SCALE);
 }
 
 void
@@ -260,10 +257,7 @@ place_on_ready(struct place *pl, struct proc *p)
 	pl->incumbent = p;
 	pl->successor = NULL;
 	pl->wants_successor = false;
-	if (old->state == PROC_READY || old->state == PROC_SUSPECT)
-		proc_drain(old, pl->reason);
-	else
-		proc_end(old);
+	proc_dismiss(old, pl->reason);
 }
 
 /* Do so many of its children still drain that one more is too much? A child
@@ -355,5 +349,5 @@ place_keep(struct place *pl)
 	/* From here on it is nobody's: its end is no crash. */
 	pl->successor = NULL;
 	if (p != NULL)
-		proc_end(p);
+		proc_dismiss(p, p->drain_reason);
 }

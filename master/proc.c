@@ -170,11 +170,23 @@ proc_drain(struct proc *p, enum ctl_reason reason)
 	/* One that was told to abort has no connections to finish. */
 	if (p->is_hung)
 		patience = 0;
-	proc_set_state(p, PROC_DRAINING);
+	/* One that was called back may have left it by now, or not. */
+	if (p->state != PROC_DRAINING)
+		proc_set_state(p, PROC_DRAINING);
 	set_deadline(p, patience + DRAIN_MARGIN_S);
 	p->drain_reason = reason;
 	p->is_resuming = false;
 	proc_tell(p, CTL_DRAIN);
+}
+
+void
+proc_dismiss(struct proc *p, enum ctl_reason reason)
+{
+	if (p->state == PROC_READY || p->state == PROC_SUSPECT ||
+	    (p->state == PROC_DRAINING && p->is_resuming))
+		proc_drain(p, reason);
+	else if (p->state != PROC_DRAINING)
+		proc_end(p);
 }
 
 void

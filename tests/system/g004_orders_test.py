@@ -151,3 +151,30 @@ def test_a_master_that_did_not_start_all_children_reloads_all_the_same(
     shutil.move(f"{folder}/new.so", module)
     assert t.tinectl("reload").returncode == 0
     assert len(t.wait_children(3)) == 3
+
+
+def test_a_stop_finds_children_that_were_just_called_back(tine):
+    t = tine("-l", "tcp://127.0.0.1:0", "-n", 2, "-o", "timing.prove=0",
+             "-o", "timing.commit=1h", "-o", "hang-timeout=1h",
+             "-o", "timing.suspect=50min", "-o", "drain-timeout=1h", "echo",
+             reports=True)
+    old = t.children()
+    held = [t.connect() for _ in range(20)]
+    assert all(echoes(s) for s in held)
+    waiter = start_ctl(t, "reload")
+    t.wait_log("generation 2 serves")
+    t.wait_log("draining, connections open.*reload", count=2)
+    for pid in old.values():
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(t.children()[0], signal.SIGSEGV)
+    t.wait_log("going back to generation 1")
+    t.signal(signal.SIGTERM)
+    t.wait_log("stopping")
+    for pid in old.values():
+        os.kill(pid, signal.SIGCONT)
+    t.wait_log("draining, connections open.*stop")
+    assert all(echoes(s) for s in held)
+    t.close_sockets()
+    assert t.wait(10) == 0
+    waiter.communicate()
+    assert not t.log("connections cut")

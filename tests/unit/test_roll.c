@@ -304,6 +304,57 @@ a_veteran_that_leaves_instead_is_replaced(void **state)
 	assert_undone();
 }
 
+/* The first place's old child, called back from its drain. */
+static struct proc *
+call_back(void)
+{
+	struct proc *veteran;
+	struct ctl_msg msg;
+
+	begin(0, 10);
+	veteran = fx.m.places[0].incumbent;
+	follow(0);
+	(void)step();
+	assert_int_equal(fixture_heard(veteran, &msg), CTL_DRAIN);
+	proc_on_reaped(fx.m.places[1].successor, EXITED(1));
+	assert_int_equal(fixture_heard(veteran, &msg), CTL_RESUME);
+	assert_ptr_equal(fx.m.places[0].successor, veteran);
+	return veteran;
+}
+
+static void
+a_veteran_on_its_way_drains_again_when_the_server_stops(void **state)
+{
+	struct proc *veteran = call_back();
+	struct ctl_msg msg;
+
+	(void)state;
+	proc_dismiss(veteran, CTL_STOPPING);
+	assert_int_equal(fixture_heard(veteran, &msg), CTL_DRAIN);
+	assert_int_equal(msg.body.drain.reason, CTL_STOPPING);
+	assert_true(ev_is_active(&veteran->deadline_w));
+	/* It had said so before it heard. */
+	fixture_say(veteran, CTL_READY, NULL, 0);
+	assert_int_equal(veteran->state, PROC_DRAINING);
+	proc_dismiss(veteran, CTL_STOPPING);
+	assert_int_equal(fixture_heard(veteran, &msg), CTL_NONE);
+}
+
+static void
+a_veteran_on_its_way_is_not_cut_when_the_incumbent_is_kept(void **state)
+{
+	struct proc *veteran = call_back();
+	struct ctl_msg msg;
+
+	(void)state;
+	place_keep(&fx.m.places[0]);
+	assert_int_equal(fixture_heard(veteran, &msg), CTL_DRAIN);
+	assert_int_equal(msg.body.drain.reason, CTL_RELOAD);
+	assert_int_equal(fixture_heard(veteran, &msg), CTL_NONE);
+	assert_int_equal(veteran->state, PROC_DRAINING);
+	assert_false(veteran->is_ending);
+}
+
 static void
 a_veteran_that_never_heard_of_its_drain_is_back_at_once(void **state)
 {
@@ -495,6 +546,10 @@ main(void)
 		    children_that_come_and_go_do_not_keep_a_roll_alive),
 		with_fixture(
 		    a_veteran_that_never_heard_of_its_drain_is_back_at_once),
+		with_fixture(
+		    a_veteran_on_its_way_drains_again_when_the_server_stops),
+		with_fixture(
+		    a_veteran_on_its_way_is_not_cut_when_the_incumbent_is_kept),
 		with_fixture(
 		    the_ready_of_a_veteran_that_is_not_wanted_after_all_is_ignored),
 		with_fixture(an_outsiders_kill_undoes_nothing),

@@ -143,8 +143,9 @@ proc_set_state(struct proc *p, enum proc_state to)
 	assert(proc_next[p->state] & BIT(to));
 	log_debug("%s (pid %ld): %s > %s", p->place->name, (long)p->pid,
 	    proc_state_names[p->state], proc_state_names[to]);
-	/* One start-timeout covers all from birth to READY. */
-	if (to != PROC_PREPARED || p->is_held)
+	/* One start-timeout covers all from birth to READY; and whatever one
+	 * that hangs comes to be, it was told to die. */
+	if ((to != PROC_PREPARED || p->is_held) && !p->is_hung)
 		ev_timer_stop(m->loop, &p->deadline_w);
 	count(p, p->state, -1);
 	count(p, to, 1);
@@ -173,7 +174,8 @@ proc_drain(struct proc *p, enum ctl_reason reason)
 	/* One that was called back may have left it by now, or not. */
 	if (p->state != PROC_DRAINING)
 		proc_set_state(p, PROC_DRAINING);
-	set_deadline(p, patience + DRAIN_MARGIN_S);
+	if (!p->is_hung)
+		set_deadline(p, patience + DRAIN_MARGIN_S);
 	p->drain_reason = reason;
 	p->is_resuming = false;
 	proc_tell(p, CTL_DRAIN);

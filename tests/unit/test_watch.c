@@ -181,6 +181,19 @@ a_child_that_was_told_to_abort_is_not_looked_at_any_more(void **state)
 }
 
 static void
+a_hung_child_that_is_to_drain_has_no_longer_to_live(void **state)
+{
+	(void)state;
+	stop_heart(child(1));
+	wait_for(child(1), 2);
+	wait_for(child(1), 8);
+	proc_drain(child(1), CTL_RELOAD);
+	assert_true(ev_is_active(&child(1)->deadline_w));
+	assert_true(
+	    ev_timer_remaining(fx.m.loop, &child(1)->deadline_w) <= 2.5);
+}
+
+static void
 a_draining_child_that_hangs_is_aborted_but_never_suspect(void **state)
 {
 	(void)state;
@@ -293,6 +306,7 @@ main(void)
 		with_ready(a_hung_child_is_aborted_once_and_counted),
 		with_ready(
 		    a_child_that_was_told_to_abort_is_not_looked_at_any_more),
+		with_ready(a_hung_child_that_is_to_drain_has_no_longer_to_live),
 		with_ready(
 		    a_draining_child_that_hangs_is_aborted_but_never_suspect),
 		with_ready(a_late_tick_of_our_own_excuses_all),

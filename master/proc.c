@@ -168,12 +168,10 @@ proc_drain(struct proc *p, enum ctl_reason reason)
 {
 	double patience = p->generation->conf.drain_timeout;
 
-	/* One that was told to abort has no connections to finish. */
-	if (p->is_hung)
-		patience = 0;
 	/* One that was called back may have left it by now, or not. */
 	if (p->state != PROC_DRAINING)
 		proc_set_state(p, PROC_DRAINING);
+	/* One that was told to abort has no connections to finish. */
 	if (!p->is_hung)
 		set_deadline(p, patience + DRAIN_MARGIN_S);
 	p->drain_reason = reason;

@@ -389,8 +389,6 @@ upgrade_call_back(struct master *m, int state, int way_back, struct err *err)
 	image.envp = environ;
 	(void)snprintf(option, sizeof(option), "%s%d,-1", UPGRADE_OPTION,
 	    state);
-	/* Not before setenv(), which may have moved it. */
-	image.envp = environ;
 	(void)binary_exec(&image, &failure);
 	return err_prefix(err, "%s, and", failure.text);
 }

@@ -257,7 +257,7 @@ admin_end(struct master *m)
 	}
 	if (!is_gone && !a->is_ending) {
 		a->is_ending = true;
-		master_hush(m);
+		stop_hush(m);
 	}
 	return is_gone;
 }

@@ -133,7 +133,7 @@ client_run(struct client *cl)
 	}
 	client_answer(cl, result);
 	if (result == COMMAND_DONE && after != COMMAND_GO_ON)
-		master_stop(m, after == COMMAND_STOP_NOW);
+		stop_begin(m, after == COMMAND_STOP_NOW);
 }
 
 static void

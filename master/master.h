@@ -289,12 +289,6 @@ bool master_is_serving(const struct master *);
  * The watchers are stopped first: a signal watcher of a destroyed loop would
  * abort the child's. */
 void master_abandon(struct master *);
-/* Gracefully, or at once when `now` or when already stopping. */
-void master_stop(struct master *, bool now);
-/* End with this code; err's text is printed for the operator. */
-void master_fail(struct master *, const struct err *);
-/* Children were told to drain for good: their listeners close soon. */
-void master_hush(struct master *);
 /* A child became READY, died or fell sick. What follows from it is done between
  * this turn of the loop and the next, so that no event handler runs inside
  * another. */
@@ -305,6 +299,31 @@ const char *master_handler_of(const struct master *, const struct listener *);
 char *master_print_listeners(const struct master *, char *dst, size_t size);
 /* Children that are READY; one that is sick is counted. */
 int master_accepting(const struct master *);
+
+/* What ps shows. */
+void master_show_title(struct master *);
+
+/* ---- start.c ---- */
+
+void start_init(struct master *);
+/* Room for as many children as there can ever be. */
+int start_open_pools(struct master *, struct err *);
+/* Generation 1: is it complete, or hopeless? */
+void start_check(struct master *);
+
+/* ---- stop.c ---- */
+
+void stop_init(struct master *);
+/* Gracefully, or at once when `now` or when already stopping. */
+void stop_begin(struct master *, bool now);
+/* End with this code; err's text is printed for the operator. */
+void stop_fail(struct master *, const struct err *);
+/* Children were told to drain for good: their listeners close soon. */
+void stop_hush(struct master *);
+/* The reason, for the operator who looks at the terminal, and for the log. */
+void stop_explain(const struct err *);
+/* The last line of the log. */
+void stop_say(const struct master *);
 
 /* ---- signals.c ---- */
 

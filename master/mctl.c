@@ -139,7 +139,7 @@ on_shutdown(struct proc *p, const struct ctl_msg *msg)
 	/* A crash that follows is not what it wanted to say. */
 	p->last_words[0] = '\0';
 	if (p->master->state != MASTER_STOPPING)
-		master_stop(p->master, false);
+		stop_begin(p->master, false);
 }
 
 static void

@@ -12,7 +12,7 @@
 static void
 stop_on_signal(struct master *m)
 {
-	master_stop(m, false);
+	stop_begin(m, false);
 }
 
 static void

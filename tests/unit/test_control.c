@@ -18,10 +18,10 @@
 static char folder[32], path[64];
 static int stops, stops_now;
 
-void __wrap_master_stop(struct master *, bool now);
+void __wrap_stop_begin(struct master *, bool now);
 
 void
-__wrap_master_stop(struct master *m, bool now)
+__wrap_stop_begin(struct master *m, bool now)
 {
 	stops++;
 	stops_now += now;

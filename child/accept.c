@@ -321,13 +321,40 @@ accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
 	return 0;
 }
 
+/* A socket that was shut down does not; if it ever does again, the master sends
+ * it again. */
+static bool
+listens(const struct listener *l)
+{
+	socklen_t len = sizeof(int);
+	int does = 1;
+
+	return getsockopt(l->io.fd, SOL_SOCKET, SO_ACCEPTCONN, &does, &len) ==
+	    -1 ||
+	    does != 0;
+}
+
+static void
+forget(struct child *ch, struct listener *l)
+{
+	TAILQ_REMOVE(&ch->listeners, l, entry);
+	ev_io_stop(ch->loop, &l->io);
+	ev_timer_stop(ch->loop, &l->rest);
+	closefd(&l->io.fd);
+	free(l);
+}
+
 void
 accept_release(struct child *ch, uint32_t id)
 {
 	struct listener *l = find(ch, id);
 
-	if (l != NULL)
-		give_up(l);
+	if (l == NULL)
+		return;
+	give_up(l);
+	/* Each shrinking retires some: kept, they would fill our table. */
+	if (!listens(l))
+		forget(ch, l);
 }
 
 void
@@ -336,11 +363,6 @@ accept_close_all(struct child *ch)
 	struct listener *l;
 
 	ev_timer_stop(ch->loop, &ch->recover);
-	while ((l = TAILQ_FIRST(&ch->listeners)) != NULL) {
-		TAILQ_REMOVE(&ch->listeners, l, entry);
-		ev_io_stop(ch->loop, &l->io);
-		ev_timer_stop(ch->loop, &l->rest);
-		closefd(&l->io.fd);
-		free(l);
-	}
+	while ((l = TAILQ_FIRST(&ch->listeners)) != NULL)
+		forget(ch, l);
 }

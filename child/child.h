@@ -279,7 +279,8 @@ void accept_init(struct child *);
  * `poll`, and kept if its flags say so. fd is owned from here on, also on
  * failure. */
 int accept_add(struct child *, const struct ctl_slot *, int fd, bool poll);
-/* Stop polling a slot, kept or not; a draining child may leave for it. */
+/* Stop polling a slot, kept or not; a draining child may leave for it. One that
+ * was shut down is forgotten. */
 void accept_release(struct child *, uint32_t id);
 /* Start and stop watchers as limits and states ask. */
 void accept_update(struct child *);

@@ -108,6 +108,8 @@ def test_a_parked_slot_is_closed_when_no_handshake_can_be_open(tine):
     try:
         t = tine("-l", "tcp://127.0.0.1:0", "-n", 3, "echo")
         kinds = len(procs.fd_kinds(t.pid))
+        stays = t.children()[0]
+        held = len(procs.fd_kinds(stays))
         scale(t, 1)
         t.connect().close()
         # Two sockets, two channels, two of processes, two of pages.
@@ -115,6 +117,8 @@ def test_a_parked_slot_is_closed_when_no_handshake_can_be_open(tine):
             lambda: procs.fd_kinds(t.pid).count("socket:")
             < kinds - 2 and slots(t) == 1, 15,
             "the sockets of both places are closed")
+        procs.eventually(lambda: len(procs.fd_kinds(stays)) <= held,
+                         what="who had adopted them has closed them too")
         for _ in range(60):
             with t.connect() as s:
                 assert echoes(s)

@@ -406,6 +406,27 @@ any_other_drain_leaves_the_queue_to_a_sibling(void **state)
 }
 
 static void
+a_released_slot_that_was_shut_down_is_forgotten(void **state)
+{
+	int fd = make_listener(), own = dup(fd);
+
+	(void)state;
+	rig_start(&rig_handler);
+	add(SLOT, fd, true);
+	/* It rests: nobody is there to accept from. */
+	assert_int_equal(shutdown(own, SHUT_RDWR), 0);
+	rig_turn();
+	accept_release(&rig.ch, SLOT);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	accept_release(&rig.ch, SLOT);
+	closefd(&own);
+	/* It comes again. */
+	add(SLOT, make_listener(), true);
+	call_in(1);
+	rig_until(rig.opens == 1);
+}
+
+static void
 adopt(uint32_t id, int fd, uint32_t flags)
 {
 	const struct ctl_slot slot = { .id = id, .flags = flags };
@@ -573,6 +594,7 @@ main(void)
 		test(a_polled_slot_is_accepted_from),
 		test(a_slot_that_is_only_kept_is_not),
 		test(a_released_slot_is_kept_and_can_be_polled_again),
+		test(a_released_slot_that_was_shut_down_is_forgotten),
 		test(a_second_copy_of_a_slot_is_closed),
 		test(a_slot_of_no_server_is_refused_and_closed),
 		test(one_event_accepts_no_more_than_its_budget),

@@ -46,12 +46,16 @@ a_serving_child_says_ready(void **state)
 static void
 adopt_brings_a_slot_and_release_stops_polling_it(void **state)
 {
+	const struct sockaddr anywhere = { .sa_family = AF_UNIX };
 	const struct ctl_slot slot = { .id = 42 };
 	struct listener *l;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)state;
 	rig.conf.servers[0].listens[0].scheme = URL_UNIX;
+	/* Any name that is free. */
+	assert_int_equal(bind(fd, &anywhere, sizeof(anywhere.sa_family)), 0);
+	assert_int_equal(listen(fd, 1), 0);
 	say(CTL_ADOPT, &slot, sizeof(slot), fd);
 	closefd(&fd);
 	rig_until(!TAILQ_EMPTY(&rig.ch.listeners));

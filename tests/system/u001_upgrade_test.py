@@ -7,6 +7,8 @@ import signal
 import socket
 import threading
 
+import pytest
+
 import net
 import procs
 import upgrade
@@ -39,6 +41,7 @@ def test_no_request_fails_while_it_upgrades_again_and_again(tine, stage):
     assert e.status()["master"]["upgrades"] == 10
 
 
+@pytest.mark.load
 def test_twenty_upgrades_leave_no_descriptor_and_no_memory(tine):
     t = tine(*LISTEN, "echo")
     upgrade.good(t)

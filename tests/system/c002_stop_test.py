@@ -84,7 +84,7 @@ def test_a_death_during_the_drain_delay_does_not_end_it(tine):
              "echo")
     begin = time.monotonic()
     t.signal(signal.SIGTERM)
-    t.wait_log("going on for 2 s")
+    t.wait_log("accepting for 2 s more")
     (victim,) = t.children().values()
     os.kill(victim, signal.SIGKILL)
     t.wait_children(1, without=[victim])

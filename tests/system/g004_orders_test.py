@@ -95,7 +95,7 @@ def test_a_stop_in_each_phase_ends_all(tine, phase, delay):
         t.wait_log("reload asked for")
     with t.connect() as s:
         t.signal(signal.SIGTERM)
-        t.wait_log("going on for 1 s" if delay != "0" else "stopping")
+        t.wait_log("accepting for 1 s more" if delay != "0" else "stopping")
         if delay != "0":
             assert echoes(s)
             # Nothing new begins, and nothing breaks.
@@ -112,7 +112,7 @@ def test_after_drain_delay_the_server_serves_on_and_then_ends(tine):
     t = tine("-l", "tcp://127.0.0.1:0", "-n", 2, *FAST, "-o",
              "timing.drain-delay=1s", "echo")
     t.signal(signal.SIGTERM)
-    t.wait_log("going on for 1 s")
+    t.wait_log("accepting for 1 s more")
     for _ in range(5):
         with t.connect() as s:
             assert echoes(s)

@@ -163,7 +163,7 @@ def test_it_says_that_we_stop_until_the_last_client_has_gone(tine):
 def test_during_the_drain_delay_all_are_served_but_none_invited(tine):
     t = tine(*ADMIN, "-o", "timing.drain-delay=2s", "-n", "2", *ECHO)
     t.signal(signal.SIGTERM)
-    t.wait_log("going on for 2 s")
+    t.wait_log("accepting for 2 s more")
     assert ready(t) == (503, b"stopping\n")
     with t.connect() as s:
         s.sendall(b"x")

@@ -40,13 +40,15 @@ watch_is_beating(const struct proc *p)
 	    !is_silent_for(p, p->generation->conf.suspect);
 }
 
-/* Somebody debugs it: it stands still on purpose. */
+/* Somebody debugs it: it stands still on purpose. That it has named us its
+ * tracer, which a child can do by itself, is nobody's debugging. */
 static bool
 is_traced(const struct proc *p)
 {
 	char path[32], text[2048];
 	const char *tracer;
 	ssize_t n;
+	long who;
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)p->pid);
@@ -59,8 +61,10 @@ is_traced(const struct proc *p)
 		return false;
 	text[n] = '\0';
 	tracer = strstr(text, "\nTracerPid:");
-	return tracer != NULL &&
-	    strtol(tracer + strlen("\nTracerPid:"), NULL, 10) != 0;
+	if (tracer == NULL)
+		return false;
+	who = strtol(tracer + strlen("\nTracerPid:"), NULL, 10);
+	return who != 0 && who != (long)getpid();
 }
 
 /* What it did when it was heard of last, for the log. Nothing that it wrote is

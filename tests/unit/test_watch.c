@@ -221,28 +221,81 @@ a_late_tick_of_our_own_excuses_all(void **state)
 	assert_int_equal(child(1)->state, PROC_SUSPECT);
 }
 
-static void
-a_traced_child_is_left_alone(void **state)
+/* A process that stands still, traced by its parent. */
+static pid_t
+fork_traced(void)
 {
-	pid_t victim = fork(), saved;
+	pid_t victim = fork();
 	int status;
 
-	(void)state;
 	if (victim == 0) {
 		(void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		(void)raise(SIGSTOP);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(victim, &status, WUNTRACED), victim);
+	return waitpid(victim, &status, WUNTRACED) == victim ? victim : -1;
+}
+
+/* The child is silent for a minute, and is this process. */
+static void
+be_silent_as(pid_t pid)
+{
+	pid_t saved = child(1)->pid;
+
 	stop_heart(child(1));
-	saved = child(1)->pid;
-	child(1)->pid = victim;
+	child(1)->pid = pid;
 	wait_for(child(1), 60);
+	child(1)->pid = saved;
+}
+
+static void
+end_process(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
+static void
+a_traced_child_is_left_alone(void **state)
+{
+	pid_t debugger, victim;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	debugger = fork();
+	if (debugger == 0) {
+		victim = fork_traced();
+		/* It does not outlive us. */
+		(void)ptrace(PTRACE_SETOPTIONS, victim, NULL,
+		    PTRACE_O_EXITKILL);
+		(void)!write(fds[1], &victim, sizeof(victim));
+		for (;;)
+			(void)pause();
+	}
+	assert_int_equal(read(fds[0], &victim, sizeof(victim)), sizeof(victim));
+	assert_true(victim > 0);
+	be_silent_as(victim);
 	assert_int_equal(child(1)->state, PROC_READY);
 	assert_int_equal(nsignals, 0);
-	child(1)->pid = saved;
-	assert_int_equal(kill(victim, SIGKILL), 0);
-	assert_int_equal(waitpid(victim, &status, 0), victim);
+	end_process(debugger);
+	closefd(&fds[0]);
+	closefd(&fds[1]);
+}
+
+static void
+a_child_that_names_us_its_tracer_is_aborted_all_the_same(void **state)
+{
+	pid_t victim = fork_traced();
+
+	(void)state;
+	assert_true(victim > 0);
+	be_silent_as(victim);
+	assert_int_equal(nsignals, 2);
+	assert_true(child(1)->is_hung);
+	end_process(victim);
 }
 
 static void
@@ -311,6 +364,8 @@ main(void)
 		    a_draining_child_that_hangs_is_aborted_but_never_suspect),
 		with_ready(a_late_tick_of_our_own_excuses_all),
 		with_ready(a_traced_child_is_left_alone),
+		with_ready(
+		    a_child_that_names_us_its_tracer_is_aborted_all_the_same),
 		with_ready(what_a_child_says_it_does_is_only_compared),
 		with_ready(a_canary_that_hangs_is_aborted),
 		with_ready(

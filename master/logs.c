@@ -272,13 +272,20 @@ tell_all(struct master *m, enum ctl_type type, uint32_t value, int fd)
 		ev_timer_start(m->loop, &m->logs_w);
 }
 
+bool
+logs_is_answer(const struct proc *p, uint32_t change)
+{
+	/* What was never asked for cannot have been done. */
+	return (int32_t)(p->master->log_change - change) >= 0 &&
+	    (int32_t)(change - p->log_change) > 0;
+}
+
 void
 logs_on_ok(struct proc *p, uint32_t change)
 {
 	struct master *m = p->master;
 
-	/* What was never asked for cannot have been done. */
-	if ((int32_t)(m->log_change - change) >= 0)
+	if (logs_is_answer(p, change))
 		p->log_change = change;
 	if (logs_awaited(m, m->log_change) == NULL)
 		ev_timer_stop(m->loop, &m->logs_w);

@@ -48,6 +48,8 @@ void logs_follow(struct master *, const struct conf *old,
 uint32_t logs_change(const struct master *);
 /* A live child that has not confirmed this change or a later one; NULL: none. */
 const struct proc *logs_awaited(const struct master *, uint32_t change);
+/* Was this change asked for, and not confirmed by this child yet? */
+bool logs_is_answer(const struct proc *, uint32_t change);
 /* The child says that this change is in effect. */
 void logs_on_ok(struct proc *, uint32_t change);
 

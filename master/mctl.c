@@ -230,6 +230,14 @@ is_rate_kept(struct proc *p)
 	return false;
 }
 
+/* The operator sets the pace of these: each change is answered once. */
+static bool
+is_answer(const struct proc *p, const struct ctl_msg *msg)
+{
+	return msg->head.type == CTL_LOGS_OK &&
+	    logs_is_answer(p, msg->body.logs_ok.change);
+}
+
 static void
 dispatch(struct proc *p, const struct ctl_msg *msg)
 {
@@ -237,7 +245,7 @@ dispatch(struct proc *p, const struct ctl_msg *msg)
 
 	if (!may_say(p, type))
 		accuse(p, ctl_type_names[type]);
-	else if (is_rate_kept(p))
+	else if (is_answer(p, msg) || is_rate_kept(p))
 		verbs[type].fn(p, msg);
 }
 

@@ -87,6 +87,25 @@ a_flood_is_the_end(void **state)
 	assert_condemned(p);
 }
 
+/* However fast the operator has the log opened anew. */
+static void
+answers_that_were_asked_for_are_no_flood(void **state)
+{
+	struct ctl_logs_ok ok = { .change = 0 };
+	struct proc *p = a_ready_child();
+
+	(void)state;
+	for (ok.change = fx.m.log_change + 1; ok.change <= 1000; ok.change++) {
+		fx.m.log_change = ok.change;
+		fixture_say(p, CTL_LOGS_OK, &ok, sizeof(ok));
+	}
+	assert_int_equal(p->state, PROC_READY);
+	for (ok.change = 0; ok.change < 4000 && p->state == PROC_READY;
+	     ok.change++)
+		fixture_say(p, CTL_LOGS_OK, &ok, sizeof(ok));
+	assert_condemned(p);
+}
+
 static void
 one_turn_reads_a_bounded_number_of_messages(void **state)
 {
@@ -338,6 +357,7 @@ main(void)
 		with_fixture(an_empty_record_is_the_end),
 		with_fixture(a_child_stops_the_server_only_if_its_handler_may),
 		with_fixture(a_flood_is_the_end),
+		with_fixture(answers_that_were_asked_for_are_no_flood),
 		with_fixture(one_turn_reads_a_bounded_number_of_messages),
 		with_fixture(the_end_of_the_channel_is_death),
 		with_fixture(a_child_that_is_busy_is_told_when_it_reads_again),

@@ -94,6 +94,10 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# A shadow stack would have to be switched with the stack: see coro.c.
+$(BUILD)/obj/child/coro.o: private CFLAGS += \
+	$(call probe,-fcf-protection=branch)
+
 # What tine -V shows. Private: $(BUILD)/flags must not see it.
 $(BUILD)/obj/master/cmdline.o: private CPPFLAGS += \
 	-DCMDLINE_FLAGS='"$(strip $(CFLAGS))"' \
@@ -125,6 +129,7 @@ $(CHAOS): $(call obj,$(wildcard tests/chaos/*.c))
 # functions that the test replaces.
 UNIT_WRAP_test_accept := accept4
 UNIT_WRAP_test_snapshot := mmap
+UNIT_WRAP_test_coro := mmap
 UNIT_WRAP_test_place := spawn_child
 UNIT_WRAP_test_roll := spawn_child
 UNIT_WRAP_test_reload := spawn_child

@@ -14,6 +14,7 @@
 #ifndef TINE_H
 #define TINE_H
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <stdbool.h>
@@ -204,6 +205,43 @@ TINE_EXPORT uint64_t tine_handle(const struct tine_conn *);
 TINE_EXPORT struct tine_child *tine_child(const struct tine_conn *);
 /* Add n to the requests that status and metrics show. */
 TINE_EXPORT void tine_count_requests(struct tine_conn *, unsigned n);
+
+/* ---- the connection's socket ---- */
+
+/*
+ * The address of the other end, and ours. 0; or -1 and errno as of
+ * getpeername(2) and getsockname(2): ENOTCONN when the peer has reset the
+ * connection. An IPv4 client of a socket for both families is shown as AF_INET.
+ */
+TINE_EXPORT int tine_peer(const struct tine_conn *, struct sockaddr_storage *);
+TINE_EXPORT int tine_local(const struct tine_conn *, struct sockaddr_storage *);
+/* "127.0.0.1:4711", "[::1]:4711", "unix", or "gone" when the peer has reset the
+ * connection; 80 bytes hold each. Returns dst. */
+TINE_EXPORT const char *tine_peer_name(const struct tine_conn *, char *dst,
+    size_t size);
+/* Send small pieces at once (on, the default of `nodelay`) or let the kernel
+ * gather them. This and the next: 0, also where it means nothing, as on a unix
+ * socket; or -1 and errno as of setsockopt(2). */
+TINE_EXPORT int tine_set_nodelay(struct tine_conn *, bool on);
+/* Have the kernel probe a silent peer: after `idle` seconds, each `interval`
+ * seconds, `count` times (tcp(7)). idle 0 ends it. It is no timeout of the
+ * protocol: see tine_set_timeout(). */
+TINE_EXPORT int tine_set_keepalive(struct tine_conn *, int idle, int interval,
+    int count);
+/* Bytes of the kernel's buffers (socket(7): the kernel doubles them and has
+ * limits); 0 leaves one as it is. */
+TINE_EXPORT int tine_set_buffers(struct tine_conn *, int receive, int send);
+/* SO_LINGER of socket(7): 0 seconds makes the close a reset, a negative number
+ * is the default. The server itself never waits. */
+TINE_EXPORT int tine_set_linger(struct tine_conn *, int seconds);
+/* The descriptor, to look at: it is the server's, and what closes it or changes
+ * its flags breaks the child. */
+TINE_EXPORT int tine_fd(const struct tine_conn *);
+/* A close-on-exec descriptor of the same socket that is the caller's; or -1 and
+ * errno: EMFILE. While it is open the peer sees no end. */
+TINE_EXPORT int tine_dup(const struct tine_conn *);
+/* Do writes still make sense: neither closed nor about to close? */
+TINE_EXPORT bool tine_is_open(const struct tine_conn *);
 
 /* ---- the child and the server's facts ---- */
 

@@ -70,6 +70,7 @@ struct tine_child {
 	size_t read_bytes;         /* asked of one recv */
 	size_t budget_bytes;       /* read, and sent, in one event */
 	unsigned budget_accepts;
+	unsigned budget_messages; /* frames, datagrams: in one event */
 	bool has_started;
 	bool has_ticked;
 	bool has_stopped; /* it asked for the end of the server */

@@ -36,6 +36,8 @@ set_limits(struct tine_child *s)
 	s->budget_bytes = MAX_OF(b->bytes, 1);
 	s->budget_accepts =
 	    (unsigned)MAX_OF(MIN_OF(b->accepts, (uint64_t)UINT16_MAX), 1);
+	s->budget_messages =
+	    (unsigned)MAX_OF(MIN_OF(b->messages, (uint64_t)UINT32_MAX), 1);
 }
 
 static void

@@ -16,7 +16,7 @@
 
 #include <bsd/string.h>
 
-#include "master/pathwalk.h"
+#include "shared/pathwalk.h"
 
 #define SELF "/proc/self/exe"
 #define GONE " (deleted)"

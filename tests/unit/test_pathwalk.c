@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The way to a file: which files nobody but root can have put there. */
-#include "master/pathwalk.h"
+#include "shared/pathwalk.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * pathwalk.c: from the top folder to a file, one name after another. Runs in
- * the master, which may be root. No name is looked up twice, so what was
- * checked is what is opened. Links are followed here and not by the kernel: the
- * folder that holds one decides as much as the folder it leads to.
+ * the master, which may be root, and in the processes that load a handler for a
+ * server of root's. No name is looked up twice, so what was checked is what is
+ * opened. Links are followed here and not by the kernel: the folder that holds
+ * one decides as much as the folder it leads to.
  */
-#include "master/pathwalk.h"
+#include "shared/pathwalk.h"
 
 #include <errno.h>
 #include <fcntl.h>

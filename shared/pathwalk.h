@@ -4,8 +4,8 @@
  * one: every folder and every link on it is looked at, from the top down, and
  * the next step is taken from what was looked at.
  */
-#ifndef TINE_MASTER_PATHWALK_H
-#define TINE_MASTER_PATHWALK_H
+#ifndef TINE_SHARED_PATHWALK_H
+#define TINE_SHARED_PATHWALK_H
 
 #include <sys/stat.h>
 

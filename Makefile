@@ -47,6 +47,12 @@ LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANFLAGS)
 LIBS := -lev -lbsd $(shell pkg-config --libs yaml-0.1 2>/dev/null || \
 	echo -lyaml) -ldl -lm
 LIBS_JSON := $(shell pkg-config --libs jansson 2>/dev/null || echo -ljansson)
+# What a program needs that has libtine.a in it.
+LIBS_STATIC := $(LIBS) $(LIBS_JSON) -lmd
+
+# The shared library is another one when handlers must be compiled anew.
+SONAME := libtine.so.$(shell sed -n 's/^.define TINE_ABI //p' \
+	shared/public/tine.h)
 
 # ---- what is built from what ----
 
@@ -60,6 +66,10 @@ TESTMODS := $(patsubst tests/handlers/%.c,$(BUILD)/tests/handlers/%.so,\
 	$(wildcard tests/handlers/*.c))
 EXAMPLES := $(patsubst tests/examples/%.c,$(BUILD)/examples/%.so,\
 	$(wildcard tests/examples/*.c))
+# Those that are programs too.
+PROGRAMS := $(patsubst tests/examples/%.c,$(BUILD)/examples/%,\
+	$(shell grep -l tine_main tests/examples/*.c))
+LIBRARIES := $(BUILD)/libtine.a $(BUILD)/libtine.so $(BUILD)/tine.pc
 TOOLS := $(patsubst tests/lib/%.c,$(BUILD)/tests/lib/%,\
 	$(wildcard tests/lib/*.c))
 CHAOS := $(BUILD)/tests/chaos/client
@@ -71,12 +81,36 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,\
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 CORE_OBJS := $(call obj,$(SHARED) $(MASTER) $(CHILD) $(HANDLERS))
 
-all: $(BUILD)/tine $(BUILD)/tinectl $(EXAMPLES) ## build tine, tinectl and the examples
+all: $(BUILD)/tine $(BUILD)/tinectl $(LIBRARIES) $(EXAMPLES) $(PROGRAMS) ## build tine, tinectl, libtine and the examples
 
 $(BUILD)/tine: $(BUILD)/obj/master/main.o $(CORE_OBJS) child/exports.list
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie -Wl,--dynamic-list=child/exports.list -o $@ \
 		$(filter %.o,$^) $(LIBS) $(LIBS_JSON)
+
+# Of one piece, so that a program gets all of it and no name of ours but tine_*
+# can be in the way of one of its own.
+$(BUILD)/obj/libtine.o: $(CORE_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -r -nostdlib -o $@ $^
+	$(Q)objcopy -w --keep-global-symbol='tine_*' $@
+
+$(BUILD)/libtine.a: $(BUILD)/obj/libtine.o
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BUILD)/$(SONAME): $(BUILD)/obj/libtine.o
+	$(call say,SO,$@)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ \
+		$(LIBS) $(LIBS_JSON)
+
+$(BUILD)/libtine.so: $(BUILD)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
+
+$(BUILD)/tine.pc: conf/tine.pc $(BUILD)/flags
+	$(call say,PC,$@)
+	$(Q)sed 's|@VERSION@|$(VERSION)|; s|@LIBS@|$(LIBS_STATIC)|' $< >$@
 
 $(BUILD)/tinectl: $(call obj,$(TINECTL) $(SHARED))
 	$(call say,LD,$@)
@@ -113,6 +147,14 @@ $(BUILD)/$1/%.so: tests/$2/%.c $(BUILD)/flags
 endef
 $(eval $(call loadable,tests/handlers,handlers))
 $(eval $(call loadable,examples,examples))
+
+# The same with a main(), as a user would link it.
+$(PROGRAMS): $(BUILD)/examples/%: tests/examples/%.c $(BUILD)/libtine.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE -Ishared/public $(CFLAGS) $(LDFLAGS) -pie -MMD \
+		-MP -MF $@.main.d -o $@ $< $(BUILD)/libtine.a \
+		'-Wl,--export-dynamic-symbol=tine_*' $(LIBS) $(LIBS_JSON)
 
 $(BUILD)/tests/lib/%: tests/lib/%.c $(BUILD)/flags
 	$(call say,CC,$@)
@@ -286,14 +328,19 @@ ROOT := $(DESTDIR)$(PREFIX)
 
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 755 -t $(ROOT)/bin $(BUILD)/tine $(BUILD)/tinectl
+	install -D -m 644 -t $(ROOT)/lib $(BUILD)/libtine.a $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $(ROOT)/lib/libtine.so
+	install -D -m 644 -t $(ROOT)/lib/pkgconfig $(BUILD)/tine.pc
 	$(Q)set -e; for i in $(INSTALLED); do \
 		install -D -m 644 "$${i%%:*}" "$(ROOT)/$${i#*:}"; \
 	done
 	sed -i 's|/usr/local|$(PREFIX)|' $(ROOT)/share/tine/logrotate \
-		$(ROOT)/lib/systemd/system/tine.service
+		$(ROOT)/lib/systemd/system/tine.service \
+		$(ROOT)/lib/pkgconfig/tine.pc
 
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(ROOT)/,bin/tine bin/tinectl \
+	rm -f $(addprefix $(ROOT)/,bin/tine bin/tinectl lib/libtine.a \
+		lib/libtine.so lib/$(SONAME) lib/pkgconfig/tine.pc \
 		$(foreach i,$(INSTALLED),$(lastword $(subst :, ,$i))))
 	[ ! -d $(ROOT)/share/tine ] || \
 		rmdir --ignore-fail-on-non-empty $(ROOT)/share/tine

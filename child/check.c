@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "shared/conf_load.h"
+#include "shared/own.h"
 #include "shared/rlimit.h"
 
 #include "child/child.h"
@@ -248,41 +249,51 @@ print_handler(const struct tine_handler *h)
 	}
 }
 
+/* One that must be loaded, or that the program brings. */
 static int
-list_library(const struct conf *conf, struct err *err)
+list_handler(const char *name, const struct conf *conf, struct err *err)
 {
 	struct tine_handler handler;
 	void *library;
 
-	if (handler_load(&handler, &library, conf->servers[0].handler, conf,
-		err) == -1)
+	if (handler_load(&handler, &library, name, conf, err) == -1)
 		return -1;
 	print_handler(&handler);
 	handler_unload(&library);
 	return 0;
 }
 
-/* A path is asked for by name; otherwise all that are built in. */
+/* What can be said by name; our own stands before a built-in one. */
+static int
+list_names(const struct conf *conf, struct err *err)
+{
+	size_t i;
+
+	if (own_name() != NULL && list_handler(own_name(), conf, err) == -1)
+		return -1;
+	for (i = 0; handler_builtins[i] != NULL; i++)
+		if (!own_is(handler_builtins[i]->name))
+			print_handler(handler_builtins[i]);
+	return 0;
+}
+
+/* A path is asked for by name; otherwise all that have names. */
 static int
 list_handlers(const struct conf *said, struct err *err)
 {
 	struct conf conf;
-	size_t i;
 	int rc;
 
-	if (said->nservers == 0 ||
-	    strpbrk(said->servers[0].handler, "./") == NULL) {
-		for (i = 0; handler_builtins[i] != NULL; i++)
-			print_handler(handler_builtins[i]);
-		return 0;
-	}
+	if (said->nservers == 0 || own_is(said->servers[0].handler) ||
+	    strpbrk(said->servers[0].handler, "./") == NULL)
+		return list_names(said, err);
 	if (copy_conf(&conf, said, err) == -1)
 		return -1;
 	rc = conf_resolve(&conf, err);
 	if (rc == 0)
 		rc = privs_drop(&conf, err);
 	if (rc == 0)
-		rc = list_library(&conf, err);
+		rc = list_handler(conf.servers[0].handler, &conf, err);
 	conf_free(&conf);
 	return rc;
 }

@@ -236,10 +236,13 @@ int probe_run(const struct conf *, struct conf_server *,
     struct err *);
 
 /* ---- handler.c ---- */
-/* Fill handler and library from a built-in name or a path. */
+/* Fill handler and library from the name of the program's own handler or of a
+ * built-in one, or from a path. */
 int handler_load(struct tine_handler *, void **library, const char *name,
     const struct conf *, struct err *);
 void handler_unload(void **library);
+/* "1-3", or "1" when there is one. Returns dst. */
+const char *handler_abis(unsigned first, unsigned last, char *dst, size_t);
 extern const struct tine_handler *const handler_builtins[];
 
 /* ---- option.c ---- */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/own.h"
 #include "shared/value.h"
 
 #include "child/child.h"
@@ -243,8 +244,8 @@ hint_names(const struct tine_handler *h, const char *given, struct err *err)
 	}
 	near = value_nearest(given, names, n);
 	if (near != NULL)
-		return err_hint(err, "did you mean %s? `tine -H` lists all",
-		    near);
+		return err_hint(err, "did you mean %s? `%s -H` lists all", near,
+		    own_program());
 	return err_hint(err, "its options are: %s", list);
 }
 

@@ -20,6 +20,7 @@
 
 #include "master/words.h"
 #include "shared/directive.h"
+#include "shared/own.h"
 #include "shared/value.h"
 
 /* The Makefile tells these to this file alone. */
@@ -164,7 +165,7 @@ refuse_unknown(const char *word, struct err *err)
 			near = names[i];
 	if (near != NULL)
 		return err_hint(err, "did you mean \"--%s\"?", near);
-	return err_hint(err, "tine --help lists the options");
+	return err_hint(err, "%s --help lists the options", own_program());
 }
 
 /* ---- one option ---- */
@@ -316,7 +317,8 @@ check_given(const struct option_row *r, unsigned seen, struct err *err)
 	(void)name_of(r, name, sizeof(name));
 	if (!r->is_built) {
 		err_set(err, EXIT_BAD_USAGE, "%s is not built yet", name);
-		return err_hint(err, "tine --help marks what is not");
+		return err_hint(err, "%s --help marks what is not",
+		    own_program());
 	}
 	if (!r->is_repeatable && (seen & BIT(r - rows)) != 0) {
 		err_set(err, EXIT_BAD_USAGE, "%s is given twice", name);
@@ -495,38 +497,64 @@ print_keys(enum directive_scope scope, const char *intro, FILE *f)
 	(void)fputc('\n', f);
 }
 
-void
-cmdline_help(FILE *f)
+static void
+print_usage(FILE *f)
 {
-	const struct option_row *r;
-
-	(void)fputs(
-	    "Usage: tine [OPTION]... [HANDLER [KEY=VALUE]...]\n"
+	(void)fprintf(f,
+	    "Usage: %s [OPTION]... %s\n"
 	    "Serve connections with N processes that can be replaced at any "
 	    "time.\n"
 	    "\n"
-	    "HANDLER is the name of a built-in one (tine -H lists them) or the "
-	    "path of a\n"
-	    "shared object, ./game.so; without it " WORDS_DEFAULT_HANDLER
-	    ". KEY=VALUE sets an option of it.\n"
+	    "HANDLER is the name of a built-in one (-H lists them) or the path "
+	    "of a shared\n"
+	    "object, ./game.so; without it %s. KEY=VALUE sets an option of "
+	    "it.\n"
 	    "\n",
-	    f);
-	for (r = rows; r < rows + nitems(rows); r++)
-		print_row(r, f);
+	    own_program(),
+	    own_name() == NULL ? "[HANDLER [KEY=VALUE]...]"
+			       : "[HANDLER] [KEY=VALUE]...",
+	    own_default());
+}
+
+static void
+print_examples(FILE *f)
+{
+	const char *program = own_program();
+
 	(void)fputs("\n"
 		    "URL is [tcp://|tcp4://|tcp6://][HOST]:PORT or "
 		    "unix://PATH, with ?key=value&...\n"
 		    "behind it; a bare port means every address. Without "
 		    "-l: " WORDS_DEFAULT_URL ".\n"
-		    "\n"
-		    "  tine                              the welcome page\n"
-		    "  tine http root=.                  this folder\n"
-		    "  tine -l 8080 -n 4 http root=/srv  four children, every "
-		    "address\n"
-		    "  tine -l unix://echo.sock echo     echo on a unix "
-		    "socket\n"
 		    "\n",
 	    f);
+	if (own_name() == NULL)
+		(void)fputs("  tine                              the welcome "
+			    "page\n"
+			    "  tine http root=.                  this folder\n"
+			    "  tine -l 8080 -n 4 http root=/srv  four "
+			    "children, every address\n"
+			    "  tine -l unix://echo.sock echo     echo on a "
+			    "unix socket\n"
+			    "\n",
+		    f);
+	else
+		(void)fprintf(f,
+		    "  %s -l 8080 -n 4\n"
+		    "  %s -l unix://echo.sock echo\n"
+		    "\n",
+		    program, program);
+}
+
+void
+cmdline_help(FILE *f)
+{
+	const struct option_row *r;
+
+	print_usage(f);
+	for (r = rows; r < rows + nitems(rows); r++)
+		print_row(r, f);
+	print_examples(f);
 	print_keys(DIRECTIVE_CONF,
 	    "Keys for -c and -o, see tine.yaml(5); * is to come:", f);
 	print_keys(DIRECTIVE_SERVER, "Keys of servers.N:", f);
@@ -535,7 +563,10 @@ cmdline_help(FILE *f)
 void
 cmdline_version(FILE *f)
 {
-	(void)fprintf(f, "tine %s\n", TINE_VERSION);
+	if (own_name() == NULL)
+		(void)fprintf(f, "tine %s\n", TINE_VERSION);
+	else
+		(void)fprintf(f, "%s (tine %s)\n", own_program(), TINE_VERSION);
 }
 
 void

@@ -10,32 +10,44 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/own.h"
+
 /* Longer than the name of any handler's option. */
 #define KEY_LETTERS 64
 
 /* ---- words that are no options ---- */
+
+/* KEY=VALUE; a path may hold the sign too. */
+static bool
+is_option(const char *word)
+{
+	return word[strcspn(word, "=/")] == '=';
+}
 
 int
 words_take(struct words *w, const char *word, struct err *err)
 {
 	const char *equals = strchr(word, '=');
 
+	/* A program's own handler need not be named. */
+	if (w->handler == NULL && is_option(word))
+		w->handler = own_name();
 	if (w->handler == NULL) {
-		if (word[0] != '\0' &&
-		    (equals == NULL || strchr(word, '/') != NULL)) {
+		if (word[0] != '\0' && !is_option(word)) {
 			w->handler = word;
 			return 0;
 		}
 		err_set(err, EXIT_BAD_USAGE,
 		    "\"%s\" stands where the handler's name belongs", word);
-		return err_hint(err, "tine %s %s", WORDS_DEFAULT_HANDLER, word);
+		return err_hint(err, "%s %s %s", own_program(), own_default(),
+		    word);
 	}
 	if (equals == NULL || equals == word) {
 		err_set(err, EXIT_BAD_USAGE, "\"%s\" is not KEY=VALUE", word);
 		return err_hint(err,
 		    "options of handler %s follow it as KEY=VALUE; "
-		    "tine -H lists them",
-		    w->handler);
+		    "%s -H lists them",
+		    w->handler, own_program());
 	}
 	w->options[w->noptions++] = word;
 	return 0;
@@ -101,8 +113,7 @@ static int
 add_main_server(struct conf *conf, const struct words *w, struct err *err)
 {
 	if (set_key(conf, 0, "handler",
-		w->handler != NULL ? w->handler : WORDS_DEFAULT_HANDLER,
-		err) == -1)
+		w->handler != NULL ? w->handler : own_default(), err) == -1)
 		return -1;
 	if (w->nlistens == 0 &&
 	    set_key(conf, 0, "listen", WORDS_DEFAULT_URL, err) == -1)

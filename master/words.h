@@ -11,7 +11,6 @@
 #include "shared/err.h"
 
 #define WORDS_DEFAULT_URL "tcp://127.0.0.1:8080"
-#define WORDS_DEFAULT_HANDLER "http"
 
 /* All point into argv. */
 struct words {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "shared/directive.h"
+#include "shared/own.h"
 #include "shared/value.h"
 
 #define SERVERS_MAX 1024
@@ -241,6 +242,18 @@ set_option(struct conf_server *s, const char *key, const char *value,
 	return 0;
 }
 
+/* Where a program brings a handler, that is the default. */
+static int
+set_own_handler(struct conf_server *s, struct err *err)
+{
+	const char *near;
+
+	return own_name() == NULL
+	    ? 0
+	    : directive_set(directive_find(DIRECTIVE_SERVER, "handler", &near),
+		  s, own_name(), err);
+}
+
 /* The server of an index that exists, or the next one, which comes to be. */
 static struct conf_server *
 get_server(struct conf *conf, size_t index, struct err *err)
@@ -262,7 +275,8 @@ get_server(struct conf *conf, size_t index, struct err *err)
 	conf->servers = grown;
 	s = &grown[index];
 	memset(s, 0, sizeof(*s));
-	if (directive_init(DIRECTIVE_SERVER, s, err) == -1) {
+	if (directive_init(DIRECTIVE_SERVER, s, err) == -1 ||
+	    set_own_handler(s, err) == -1) {
 		server_fini(s);
 		return NULL;
 	}

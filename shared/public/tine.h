@@ -25,7 +25,10 @@
 extern "C" {
 #endif
 
+/* What a handler is built for, and the oldest that a server of this header
+ * still runs. */
 #define TINE_ABI 1
+#define TINE_ABI_MIN 1
 
 #define TINE_EXPORT __attribute__((visibility("default")))
 #define TINE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -146,13 +149,20 @@ struct tine_handler {
 /*
  * TINE_HANDLER(.name = "echo", .data = echo_data); defines the handler. The
  * server compiles its built-in handlers with a TINE_HANDLER_SYMBOL each; in a
- * shared object the symbol is always tine_handler.
+ * shared object the symbol is always tine_handler. In C++ it needs C++20 and
+ * the fields in the order of the struct; before that write out what it does,
+ * with size, abi and every field in order.
  */
 #ifndef TINE_HANDLER_SYMBOL
 #define TINE_HANDLER_SYMBOL tine_handler
 #endif
+#ifdef __cplusplus
+#define TINE_EXTERN extern "C"
+#else
+#define TINE_EXTERN extern
+#endif
 #define TINE_HANDLER(...)                                                      \
-	extern TINE_EXPORT const struct tine_handler TINE_HANDLER_SYMBOL;      \
+	TINE_EXTERN TINE_EXPORT const struct tine_handler TINE_HANDLER_SYMBOL; \
 	const struct tine_handler TINE_HANDLER_SYMBOL = {                      \
 		.size = sizeof(struct tine_handler),                           \
 		.abi = TINE_ABI,                                               \
@@ -247,6 +257,7 @@ TINE_EXPORT bool tine_is_open(const struct tine_conn *);
 
 /* A pointer of the handler's own for each child, NULL at first. */
 TINE_EXPORT void tine_set_data(struct tine_child *, void *);
+/* What was set. */
 TINE_EXPORT void *tine_data(const struct tine_child *);
 /*
  * The value of a declared option as text: the default when it was not given,
@@ -279,6 +290,7 @@ TINE_EXPORT double tine_time(const struct tine_child *);
 /* The server's version, "0.1.0". */
 TINE_EXPORT const char *tine_version(void);
 
+/* How much a line matters; the server's log-level says which are written. */
 enum tine_level {
 	TINE_LOG_ERROR,
 	TINE_LOG_WARN,
@@ -293,6 +305,29 @@ enum tine_level {
  */
 TINE_EXPORT void tine_log(const struct tine_conn *, enum tine_level,
     const char *fmt, ...) TINE_PRINTF(3, 4);
+
+/* ---- a program of its own ---- */
+
+/*
+ * Be a whole tine server: all options, signals, reload, upgrade and tinectl, as
+ * tine(8) describes them, with a handler that is the default where none is
+ * named, so that KEY=VALUE arguments are its options. It can also be named, and
+ * stands before a built-in one of that name. An upgrade runs the program's file
+ * anew. NULL: no handler, which is tine itself.
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *             return tine_main(argc, argv, &tine_handler);
+ *     }
+ *
+ * Link with -ltine. argc and argv are main's own, unchanged: process titles are
+ * written over them. Call it once, first of all, before there are threads: what
+ * main() does before it, and constructors of the program and its libraries, run
+ * in the master too, with all its rights and at each upgrade. The handler's
+ * callbacks do not. The struct must live as long as the program. Returns the
+ * exit code, in the process that called; its children never return.
+ */
+TINE_EXPORT int tine_main(int argc, char **argv, const struct tine_handler *);
 
 #ifdef __cplusplus
 }

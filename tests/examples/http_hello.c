@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * http_hello.so: answers every HTTP request with "Hello World!", by hand: it
- * finds where a request's head ends and looks at nothing in it. The built-in
- * http handler is the one that knows the protocol.
+ * http_hello: answers every HTTP request with "Hello World!", by hand: it finds
+ * where a request's head ends and looks at nothing in it. The built-in http
+ * handler is the one that knows the protocol. For tine to load, and as a server
+ * of its own:
  *
  *     build/tine -l 8080 ./build/examples/http_hello.so
+ *     build/examples/http_hello -l 8080 -n auto
  */
 #include <string.h>
 #include <time.h>
@@ -80,3 +82,9 @@ hello_quiesce(struct tine_conn *c)
 
 TINE_HANDLER(.name = "http_hello", .data = hello_data, .drained = hello_drained,
     .quiesce = hello_quiesce);
+
+int
+main(int argc, char **argv)
+{
+	return tine_main(argc, argv, &tine_handler);
+}

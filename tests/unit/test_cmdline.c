@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <tine.h>
+
+#include "shared/own.h"
 #include "tests/unit/expect.h"
 #include "tests/unit/memory.h"
 
@@ -415,6 +418,41 @@ a_bad_url_is_refused_wherever_it_stands(void **state)
 	    "one server listens on an address");
 }
 
+/* In a program that was made with a handler of its own. */
+static void
+a_programs_own_handler_is_the_default_and_takes_the_options(void **state)
+{
+	const struct tine_handler game = {
+		.size = sizeof(game),
+		.abi = TINE_ABI,
+		.name = "game",
+	};
+
+	(void)state;
+	own_set(&game, "./server");
+	good("./server -l 8080");
+	assert_string_equal(conf.servers[0].handler, "game");
+	good("./server level=3 folder=/srv/game -l 8080");
+	assert_string_equal(conf.servers[0].handler, "game");
+	assert_int_equal(conf.servers[0].noptions, 2);
+	assert_string_equal(conf.servers[0].options[1].key, "folder");
+	assert_string_equal(conf.servers[0].options[1].value, "/srv/game");
+	good("./server game level=3");
+	assert_string_equal(conf.servers[0].handler, "game");
+	assert_int_equal(conf.servers[0].noptions, 1);
+	good("./server ./a=b.so level=3");
+	assert_string_equal(conf.servers[0].handler, "./a=b.so");
+	good("./server echo");
+	assert_string_equal(conf.servers[0].handler, "echo");
+	refused("./server level=3 more", EXIT_BAD_USAGE,
+	    "\"more\" is not KEY=VALUE",
+	    "options of handler game follow it as KEY=VALUE; server -H lists "
+	    "them");
+	refused("./server -q", EXIT_BAD_USAGE, "unknown option \"-q\"",
+	    "server --help lists the options");
+	own_set(NULL, "tine");
+}
+
 static void
 words_in_the_wrong_place_are_refused(void **state)
 {
@@ -422,6 +460,9 @@ words_in_the_wrong_place_are_refused(void **state)
 	refused("tine root=.", EXIT_BAD_USAGE,
 	    "\"root=.\" stands where the handler's name belongs",
 	    "tine http root=.");
+	refused("tine root=/srv", EXIT_BAD_USAGE,
+	    "\"root=/srv\" stands where the handler's name belongs",
+	    "tine http root=/srv");
 	refused("tine ", EXIT_BAD_USAGE,
 	    "\"\" stands where the handler's name belongs", "tine http ");
 	refused("tine http echo", EXIT_BAD_USAGE, "\"echo\" is not KEY=VALUE",
@@ -571,6 +612,8 @@ main(void)
 		with_conf(what_is_not_built_yet_says_so),
 		with_conf(a_bad_value_names_its_option),
 		with_conf(a_bad_url_is_refused_wherever_it_stands),
+		with_conf(
+		    a_programs_own_handler_is_the_default_and_takes_the_options),
 		with_conf(words_in_the_wrong_place_are_refused),
 		with_conf(
 		    an_option_of_a_handler_is_given_once_and_has_a_plain_name),

@@ -36,10 +36,10 @@ call_action(struct tine_conn *c, enum board_callback what,
 {
 	enum tine_action action;
 
-	c->server->child->current = c;
-	call_enter(c->server, c, what);
+	conn_server(c)->child->current = c;
+	call_enter(conn_server(c), c, what);
 	action = fn(c);
-	call_leave(c->server);
+	call_leave(conn_server(c));
 	return action;
 }
 
@@ -49,10 +49,10 @@ call_notice(struct tine_conn *c, enum board_callback what,
 {
 	if (fn == NULL)
 		return;
-	c->server->child->current = c;
-	call_enter(c->server, c, what);
+	conn_server(c)->child->current = c;
+	call_enter(conn_server(c), c, what);
 	fn(c);
-	call_leave(c->server);
+	call_leave(conn_server(c));
 }
 
 bool
@@ -60,27 +60,27 @@ call_quiesce(struct tine_conn *c)
 {
 	bool yes;
 
-	if (c->server->handler.quiesce == NULL)
+	if (conn_server(c)->handler.quiesce == NULL)
 		return false;
-	c->server->child->current = c;
-	call_enter(c->server, c, BOARD_IN_QUIESCE);
-	yes = c->server->handler.quiesce(c);
-	call_leave(c->server);
+	conn_server(c)->child->current = c;
+	call_enter(conn_server(c), c, BOARD_IN_QUIESCE);
+	yes = conn_server(c)->handler.quiesce(c);
+	call_leave(conn_server(c));
 	return yes;
 }
 
 void
 call_close(struct tine_conn *c, enum tine_cause cause, int err)
 {
-	struct child *ch = c->server->child;
+	struct child *ch = conn_server(c)->child;
 	struct tine_conn *current = ch->current;
 
-	if (c->server->handler.close == NULL)
+	if (conn_server(c)->handler.close == NULL)
 		return;
 	/* What it writes to others is queued, not staged. */
 	ch->current = NULL;
-	call_enter(c->server, c, BOARD_IN_CLOSE);
-	c->server->handler.close(c, cause, err);
-	call_leave(c->server);
+	call_enter(conn_server(c), c, BOARD_IN_CLOSE);
+	conn_server(c)->handler.close(c, cause, err);
+	call_leave(conn_server(c));
 	ch->current = current;
 }

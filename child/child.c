@@ -162,7 +162,7 @@ child_init(struct child *ch, const struct heritage *h, struct err *err)
 	};
 	TAILQ_INIT(&ch->listeners);
 	STAILQ_INIT(&ch->dirty);
-	SLIST_INIT(&ch->dead);
+	STAILQ_INIT(&ch->dead);
 	ch->scratch = malloc(SCRATCH_BYTES);
 	ch->stage = malloc(STAGE_BYTES);
 	ch->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);

@@ -140,14 +140,14 @@ struct child {
 	struct pool pool;
 	char *scratch, *stage;
 	size_t staged;
-	struct tine_conn *current; /* whose callback runs: it owns the stage */
+	struct tine_conn *current; /* whose callback runs: it may stage */
+	struct tine_conn *stager;  /* whose bytes are staged, or NULL */
 	struct {
 		struct tine_conn *conn;
 		const char *bytes;
 		size_t len;
 	} window; /* input in the scratch that was not consumed yet */
-	STAILQ_HEAD(, tine_conn) dirty;
-	struct conn_slist dead;
+	struct conn_list dirty, dead;
 	ev_prepare sweep;
 
 	ev_timer clock; /* never fires: shows libev's monotonic clock */

@@ -58,12 +58,13 @@ obey(struct tine_conn *c, enum tine_action action)
 		conn_abort(c, TINE_LOCAL, 0);
 		return;
 	case TINE_STOP:
-		child_shutdown(c->server);
+		child_shutdown(conn_server(c));
 		return;
 	case TINE_DETACH:
 		break;
 	}
-	server_blame(c->server, "an action that is unknown or not built yet");
+	server_blame(conn_server(c),
+	    "an action that is unknown or not built yet");
 	conn_finish(c, TINE_ERROR);
 }
 
@@ -81,7 +82,7 @@ conn_call(struct tine_conn *c, enum board_callback what,
 static void
 forget(struct tine_conn *c)
 {
-	struct child *ch = c->server->child;
+	struct child *ch = conn_server(c)->child;
 
 	ev_io_stop(ch->loop, &c->io);
 	deadline_end(c);
@@ -93,10 +94,19 @@ forget(struct tine_conn *c)
 		ch->current = NULL;
 }
 
+static void
+drop_extra(struct tine_conn *c)
+{
+	if (c->extra == NULL)
+		return;
+	pool_put(&conn_server(c)->child->pool, c->extra, c->extra->size);
+	c->extra = NULL;
+}
+
 void
 conn_close(struct tine_conn *c, enum tine_cause cause, int err)
 {
-	struct tine_child *s = c->server;
+	struct tine_child *s = conn_server(c);
 	struct child *ch = s->child;
 
 	if (c->state == CONN_CLOSED)
@@ -113,7 +123,9 @@ conn_close(struct tine_conn *c, enum tine_cause cause, int err)
 	ch->nconns--;
 	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
 	closefd(&c->io.fd);
-	SLIST_INSERT_HEAD(&ch->dead, c, dead);
+	/* The sweep finds a dirty one where it is. */
+	if (!c->is_dirty)
+		STAILQ_INSERT_TAIL(&ch->dead, c, link);
 	accept_on_close(s);
 	drain_check(ch);
 }
@@ -162,7 +174,7 @@ conn_may_read(const struct tine_conn *c)
 	if (c->state == CONN_LINGERING)
 		return true;
 	return c->state == CONN_OPEN && !c->eof_seen && !c->is_stalled &&
-	    input_bytes(c) < c->server->limits.input;
+	    input_bytes(c) < conn_server(c)->limits.input;
 }
 
 /* End-of-file is news only when the handler could have taken all that came
@@ -173,11 +185,11 @@ tell_eof(struct tine_conn *c)
 	if (!c->eof_seen || c->eof_told || c->is_congested)
 		return false;
 	c->eof_told = true;
-	if (c->server->handler.eof == NULL) {
+	if (conn_server(c)->handler.eof == NULL) {
 		conn_finish(c, TINE_PEER_EOF);
 		return false;
 	}
-	conn_call(c, BOARD_IN_EOF, c->server->handler.eof);
+	conn_call(c, BOARD_IN_EOF, conn_server(c)->handler.eof);
 	return true;
 }
 
@@ -186,8 +198,8 @@ tell_eof(struct tine_conn *c)
 static bool
 has_overflowed(const struct tine_conn *c)
 {
-	return input_bytes(c) >= c->server->limits.input &&
-	    c->output.bytes == 0 && !c->is_congested;
+	return input_bytes(c) >= conn_server(c)->limits.input &&
+	    output_bytes(c) == 0 && !c->is_congested;
 }
 
 /* True when a callback ran, whose output must be sent. */
@@ -200,14 +212,14 @@ advance(struct tine_conn *c, bool *asked)
 		conn_close(c, TINE_OVERFLOW, 0);
 	if (c->state == CONN_OPEN && !*asked) {
 		*asked = true;
-		if (c->server->child->drain.is_quiescing && drain_may_ask(c) &&
-		    call_quiesce(c) && !input_is_waiting(c))
+		if (conn_server(c)->child->drain.is_quiescing &&
+		    drain_may_ask(c) && call_quiesce(c) && !input_is_waiting(c))
 			conn_finish(c, TINE_DRAIN);
 		/* It may have written its goodbye. */
-		if (c->server->child->staged > 0)
+		if (conn_server(c)->child->staged > 0)
 			return true;
 	}
-	if (c->state == CONN_FLUSHING && c->output.bytes == 0)
+	if (c->state == CONN_FLUSHING && output_bytes(c) == 0)
 		say_fin(c);
 	return false;
 }
@@ -215,12 +227,12 @@ advance(struct tine_conn *c, bool *asked)
 static void
 arm(struct tine_conn *c)
 {
-	struct ev_loop *loop = c->server->child->loop;
+	struct ev_loop *loop = conn_server(c)->child->loop;
 	int want = 0;
 
 	if (conn_may_read(c))
 		want |= EV_READ;
-	if (c->output.bytes > 0 || (c->state == CONN_OPEN && c->is_congested))
+	if (output_bytes(c) > 0 || (c->state == CONN_OPEN && c->is_congested))
 		want |= EV_WRITE;
 	if (ev_is_active(&c->io)) {
 		if ((c->io.events & (EV_READ | EV_WRITE)) == want)
@@ -236,16 +248,16 @@ arm(struct tine_conn *c)
 void
 conn_settle(struct tine_conn *c)
 {
-	struct child *ch = c->server->child;
+	struct child *ch = conn_server(c)->child;
 	bool asked = false;
 
 	do {
 		if (c->state == CONN_CLOSED)
 			break;
 		input_settle(c);
-		if (c->output.bytes > 0 && !c->is_blocked)
+		if (output_bytes(c) > 0 && !c->is_blocked)
 			call_notice(c, BOARD_IN_BEFORE_WRITE,
-			    c->server->handler.before_write);
+			    conn_server(c)->handler.before_write);
 		output_flush(c);
 	} while (c->state != CONN_CLOSED && advance(c, &asked));
 	ch->current = NULL;
@@ -261,16 +273,16 @@ on_writable(struct tine_conn *c)
 	c->is_blocked = false;
 	output_flush(c);
 	if (c->state != CONN_OPEN || !c->is_congested ||
-	    c->output.bytes > c->server->limits.output_low)
+	    output_bytes(c) > conn_server(c)->limits.output_low)
 		return;
 	c->is_congested = false;
-	call_notice(c, BOARD_IN_DRAINED, c->server->handler.drained);
+	call_notice(c, BOARD_IN_DRAINED, conn_server(c)->handler.drained);
 }
 
 static void
 on_event(struct ev_loop *loop, ev_io *w, int revents)
 {
-	struct tine_conn *c = w->data;
+	struct tine_conn *c = (struct tine_conn *)(void *)w;
 
 	(void)loop;
 	if (revents & EV_WRITE)
@@ -282,13 +294,33 @@ on_event(struct ev_loop *loop, ev_io *w, int revents)
 	conn_settle(c);
 }
 
+/* Everything it needs but the callbacks; NULL: no memory. */
+static struct tine_conn *
+conn_new(struct tine_child *s, int fd)
+{
+	struct child *ch = s->child;
+	struct tine_conn *c = slab_take(&s->slab, &ch->last_number);
+
+	if (c == NULL)
+		return NULL;
+	ev_io_init(&c->io, on_event, fd, EV_READ);
+	c->io.data = s;
+	c->opened = (uint32_t)(child_now(ch) * CONN_TICKS_PER_SEC);
+	if (deadline_begin(c) == -1) {
+		slab_give(&s->slab, c);
+		return NULL;
+	}
+	conn_set_state(c, CONN_OPEN);
+	return c;
+}
+
 void
 conn_open(struct tine_child *s, int fd)
 {
 	static struct log_limit limit = { .burst = 1 };
 	struct child *ch = s->child;
+	struct tine_conn *c = conn_new(s, fd);
 	unsigned missed;
-	struct tine_conn *c = slab_take(&s->slab, &ch->last_number);
 
 	if (c == NULL) {
 		if (log_limit_pass(&limit, &missed))
@@ -296,12 +328,6 @@ conn_open(struct tine_child *s, int fd)
 		closefd(&fd);
 		return;
 	}
-	c->server = s;
-	STAILQ_INIT(&c->output.queue);
-	ev_io_init(&c->io, on_event, fd, EV_READ);
-	c->io.data = c;
-	conn_set_state(c, CONN_OPEN);
-	deadline_begin(c);
 	trace_open(c);
 	s->nconns++;
 	ch->nconns++;
@@ -311,12 +337,27 @@ conn_open(struct tine_child *s, int fd)
 	conn_settle(c);
 }
 
+struct conn_extra *
+conn_extra(struct tine_conn *c)
+{
+	struct conn_extra *x = c->extra;
+	size_t size;
+
+	if (x != NULL)
+		return x;
+	x = pool_get(&conn_server(c)->child->pool, sizeof(*x), &size);
+	if (x != NULL)
+		*x = (struct conn_extra){ .conn = c, .size = size };
+	c->extra = x;
+	return x;
+}
+
 void
 conn_wake(struct tine_conn *c)
 {
 	if (c->state != CONN_OPEN)
 		return;
-	conn_call(c, BOARD_IN_DATA, c->server->handler.data);
+	conn_call(c, BOARD_IN_DATA, conn_server(c)->handler.data);
 	conn_settle(c);
 }
 
@@ -325,12 +366,12 @@ conn_wake(struct tine_conn *c)
 void
 conn_mark_dirty(struct tine_conn *c)
 {
-	struct child *ch = c->server->child;
+	struct child *ch = conn_server(c)->child;
 
 	if (c->is_dirty || c == ch->current || c->state == CONN_CLOSED)
 		return;
 	c->is_dirty = true;
-	STAILQ_INSERT_TAIL(&ch->dirty, c, dirty);
+	STAILQ_INSERT_TAIL(&ch->dirty, c, link);
 }
 
 void
@@ -341,14 +382,18 @@ conn_sweep(struct child *ch)
 	/* Settling one may dirty another, but calls `drained` of none: that
 	 * waits for an event, so this ends. */
 	while ((c = STAILQ_FIRST(&ch->dirty)) != NULL) {
-		STAILQ_REMOVE_HEAD(&ch->dirty, dirty);
+		STAILQ_REMOVE_HEAD(&ch->dirty, link);
 		c->is_dirty = false;
-		conn_settle(c);
+		if (c->state == CONN_CLOSED)
+			STAILQ_INSERT_TAIL(&ch->dead, c, link);
+		else
+			conn_settle(c);
 	}
-	while ((c = SLIST_FIRST(&ch->dead)) != NULL) {
-		SLIST_REMOVE_HEAD(&ch->dead, dead);
+	while ((c = STAILQ_FIRST(&ch->dead)) != NULL) {
+		STAILQ_REMOVE_HEAD(&ch->dead, link);
+		drop_extra(c);
 		conn_set_state(c, CONN_FREE);
-		slab_give(&c->server->slab, c);
+		slab_give(&conn_server(c)->slab, c);
 	}
 }
 
@@ -376,11 +421,11 @@ tine_handle(const struct tine_conn *c)
 struct tine_child *
 tine_child(const struct tine_conn *c)
 {
-	return c->server;
+	return conn_server(c);
 }
 
 void
 tine_count_requests(struct tine_conn *c, unsigned n)
 {
-	board_add(c->server->child->board, BOARD_REQUESTS, n);
+	board_add(conn_server(c)->child->board, BOARD_REQUESTS, n);
 }

@@ -55,37 +55,50 @@ struct deadline_list {
 
 /* Input that the handler left for later. */
 struct input {
-	char *bytes; /* of the pool, or NULL */
-	uint32_t start, end, size;
+	uint32_t start, end, size; /* of bytes */
+	char bytes[];
 };
 
 struct chunk;
-/* Output that the kernel has not taken; the staged bytes come first. */
+/* Output that waits for the kernel, but for what is staged: that comes before
+ * it. */
 struct output {
-	STAILQ_HEAD(, chunk) queue;
-	size_t bytes; /* staged, queued and in files */
+	STAILQ_HEAD(, chunk) queue; /* never empty */
+	size_t bytes;               /* in chunks and files */
+	size_t size;                /* of this, for the pool */
+};
+
+/* What few connections need, or none for long. */
+struct conn_extra {
+	struct tine_conn *conn;
+	size_t size;          /* of this, for the pool */
+	struct deadline life; /* with a configured lifetime */
+	/* for the level debug: */
+	bool is_traced;
+	double opened; /* child_now() */
+	uint64_t bytes_in, bytes_out;
 };
 
 /* Kept small: an idle connection is this and nothing else. */
 struct tine_conn {
-	ev_io io; /* first; the only watcher */
-	struct tine_child *server;
+	ev_io io;        /* first; the only watcher; its data is the server */
 	uint64_t handle; /* generation << 32 | number */
-	double opened;   /* child_now() */
-	uint64_t bytes_in, bytes_out;
-	struct deadline phase, life;
-	STAILQ_ENTRY(tine_conn) dirty; /* to be settled before the loop waits */
-	SLIST_ENTRY(tine_conn) dead;   /* to be freed; then: free to be used */
-	struct input input;
-	struct output output;
-	uint8_t state;      /* enum conn_state */
-	uint8_t phase_kind; /* enum deadline_kind */
-	uint8_t cause;      /* enum tine_cause of a close under way */
-	bool is_dirty : 1;
-	bool is_blocked : 1;   /* the socket took less than it was given */
-	bool is_congested : 1; /* past output-high */
-	bool is_stalled : 1;   /* past output: reading stops */
-	bool has_received : 1; /* the first byte */
+	struct deadline phase;
+	/* In the dirty, to be settled before the loop waits; when closed in
+	 * the dead, to be freed; else in the free of the slab. */
+	STAILQ_ENTRY(tine_conn) link;
+	struct input *input;      /* of the pool; NULL: nothing is kept */
+	struct output *output;    /* of the pool; NULL: nothing is queued */
+	struct conn_extra *extra; /* of the pool; NULL: not needed yet */
+	uint32_t opened;          /* CONN_TICKS_PER_SEC of child_now() */
+	uint8_t state;            /* enum conn_state */
+	uint8_t phase_kind;       /* enum deadline_kind */
+	uint8_t cause;            /* enum tine_cause of a close under way */
+	bool is_dirty : 1;        /* is in the dirty */
+	bool is_blocked : 1;      /* the socket took less than it was given */
+	bool is_congested : 1;    /* past output-high */
+	bool is_stalled : 1;      /* past output: reading stops */
+	bool has_received : 1;    /* the first byte */
 	/* since deadline_update() looked last: */
 	bool has_read : 1;     /* bytes came */
 	bool has_sent : 1;     /* the kernel took bytes */
@@ -94,7 +107,10 @@ struct tine_conn {
 	bool eof_told : 1;
 };
 
-SLIST_HEAD(conn_slist, tine_conn);
+/* Fine enough for what asks for an age; 32 bits of it last eight years. */
+#define CONN_TICKS_PER_SEC 16
+
+STAILQ_HEAD(conn_list, tine_conn);
 
 /* Where the handler's state begins, counted from the connection. */
 #define CONN_STATE_OFFSET ((sizeof(struct tine_conn) + 15U) & ~(size_t)15U)
@@ -107,7 +123,7 @@ struct slab_page {
 
 struct slab {
 	SLIST_HEAD(, slab_page) pages;
-	struct conn_slist free;
+	struct conn_list free;
 	size_t object_bytes;
 };
 
@@ -133,7 +149,16 @@ void call_notice(struct tine_conn *, enum board_callback,
 bool call_quiesce(struct tine_conn *);
 void call_close(struct tine_conn *, enum tine_cause, int err);
 
+static inline struct tine_child *
+conn_server(const struct tine_conn *c)
+{
+	return c->io.data;
+}
+
 /* ---- conn.c ---- */
+/* What is rare about it, made when it is first needed; NULL: no memory. To look
+ * only, c->extra will do. */
+struct conn_extra *conn_extra(struct tine_conn *);
 /* Serve fd, which is owned from here on, also on failure. */
 void conn_open(struct tine_child *, int fd);
 /* The one way out; harmless twice. err is an errno value or 0. */
@@ -160,7 +185,7 @@ bool conn_may_read(const struct tine_conn *);
 enum tine_cause conn_cause_of(int err);
 
 /* ---- trace.c ---- */
-/* It is there: say so at the level debug. */
+/* It is there: say so at the level debug, and count from now on. */
 void trace_open(struct tine_conn *);
 /* It is closed: how, and what it was. */
 void trace_close(const struct tine_conn *, enum tine_cause, int err);
@@ -173,6 +198,7 @@ void input_discard(struct tine_conn *);
 /* After a callback: keep what it left, give back what is empty. */
 void input_settle(struct tine_conn *);
 void input_fini(struct tine_conn *);
+/* Kept, not counting what the window shows. */
 size_t input_bytes(const struct tine_conn *);
 /* Has something come, if only end-of-file, that was not read yet? To be asked
  * before an idle connection is closed: timers run before the read events of
@@ -183,12 +209,14 @@ bool input_is_waiting(const struct tine_conn *);
 /* Send what can be sent, at most budget.bytes; may close. */
 void output_flush(struct tine_conn *);
 void output_fini(struct tine_conn *);
+/* Staged, queued and in files. */
+size_t output_bytes(const struct tine_conn *);
 
 /* ---- deadline.c ---- */
 void deadline_init(struct tine_child *);
 void deadline_fini(struct tine_child *);
-/* The connection exists from now on. */
-void deadline_begin(struct tine_conn *);
+/* The connection exists from now on; -1: no memory. */
+int deadline_begin(struct tine_conn *);
 /* Be in the phase that the connection's state means. */
 void deadline_update(struct tine_conn *);
 void deadline_end(struct tine_conn *);

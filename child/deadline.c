@@ -30,11 +30,14 @@ kind_of(const struct deadline_list *l)
 static struct tine_conn *
 owner_of(struct deadline *d, enum deadline_kind kind)
 {
-	size_t offset = kind == DEADLINE_LIFETIME
-	    ? offsetof(struct tine_conn, life)
-	    : offsetof(struct tine_conn, phase);
+	char *p = (char *)d;
 
-	return (struct tine_conn *)(void *)((char *)d - offset);
+	if (kind == DEADLINE_LIFETIME) {
+		p -= offsetof(struct conn_extra, life);
+		return ((struct conn_extra *)(void *)p)->conn;
+	}
+	return (
+	    struct tine_conn *)(void *)(p - offsetof(struct tine_conn, phase));
 }
 
 static void
@@ -46,7 +49,7 @@ expire(struct tine_conn *c, enum deadline_kind kind)
 
 	/* What the kernel still holds for this peer would outlive us by
 	 * minutes, and a FIN would tell it that it got everything. */
-	if (c->output.bytes > 0)
+	if (output_bytes(c) > 0)
 		conn_abort(c, cause, 0);
 	else
 		conn_close(c, cause, 0);
@@ -139,14 +142,18 @@ deadline_fini(struct tine_child *s)
 	}
 }
 
-void
+int
 deadline_begin(struct tine_conn *c)
 {
-	struct deadline_list *l = &c->server->deadlines[DEADLINE_LIFETIME];
+	struct deadline_list *l = &conn_server(c)->deadlines[DEADLINE_LIFETIME];
 
 	c->phase_kind = DEADLINE_NONE;
-	if (l->seconds > 0)
-		enlist(l, &c->life);
+	if (l->seconds <= 0)
+		return 0;
+	if (conn_extra(c) == NULL)
+		return -1;
+	enlist(l, &c->extra->life);
+	return 0;
 }
 
 static enum deadline_kind
@@ -154,7 +161,7 @@ phase_of(const struct tine_conn *c)
 {
 	if (c->state == CONN_LINGERING)
 		return DEADLINE_LINGER;
-	if (c->output.bytes > 0)
+	if (output_bytes(c) > 0)
 		return DEADLINE_WRITE;
 	if (input_bytes(c) > 0)
 		return DEADLINE_READ;
@@ -184,7 +191,7 @@ leave_phase(struct tine_conn *c)
 
 	if (c->phase_kind == DEADLINE_NONE)
 		return;
-	l = &c->server->deadlines[c->phase_kind];
+	l = &conn_server(c)->deadlines[c->phase_kind];
 	if (l->seconds > 0)
 		TAILQ_REMOVE(&l->entries, &c->phase, entry);
 	c->phase_kind = DEADLINE_NONE;
@@ -194,7 +201,7 @@ void
 deadline_update(struct tine_conn *c)
 {
 	enum deadline_kind kind = phase_of(c);
-	struct deadline_list *l = &c->server->deadlines[kind];
+	struct deadline_list *l = &conn_server(c)->deadlines[kind];
 
 	if (kind != c->phase_kind || is_refreshed(c, kind)) {
 		leave_phase(c);
@@ -210,9 +217,9 @@ deadline_update(struct tine_conn *c)
 void
 deadline_end(struct tine_conn *c)
 {
-	struct deadline_list *l = &c->server->deadlines[DEADLINE_LIFETIME];
+	struct deadline_list *l = &conn_server(c)->deadlines[DEADLINE_LIFETIME];
 
 	leave_phase(c);
 	if (l->seconds > 0)
-		TAILQ_REMOVE(&l->entries, &c->life, entry);
+		TAILQ_REMOVE(&l->entries, &c->extra->life, entry);
 }

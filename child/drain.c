@@ -21,10 +21,11 @@ newcomer_seconds(const struct child *ch)
 bool
 drain_may_ask(const struct tine_conn *c)
 {
-	const struct child *ch = c->server->child;
+	const struct child *ch = conn_server(c)->child;
 
 	return c->has_received ||
-	    child_now(ch) - c->opened >= newcomer_seconds(ch);
+	    child_now(ch) - (double)c->opened / CONN_TICKS_PER_SEC >=
+	    newcomer_seconds(ch);
 }
 
 static void
@@ -50,7 +51,7 @@ on_grace(struct ev_loop *loop, ev_timer *w, int revents)
 static void
 cut(struct tine_conn *c)
 {
-	struct child *ch = c->server->child;
+	struct child *ch = conn_server(c)->child;
 
 	if (c->state != CONN_LINGERING)
 		ch->drain.cut++;

@@ -19,7 +19,7 @@
 size_t
 input_bytes(const struct tine_conn *c)
 {
-	return c->input.end - c->input.start;
+	return c->input == NULL ? 0 : c->input->end - c->input->start;
 }
 
 bool
@@ -34,38 +34,40 @@ input_is_waiting(const struct tine_conn *c)
 void
 input_fini(struct tine_conn *c)
 {
-	struct input *in = &c->input;
-
-	pool_put(&c->server->child->pool, in->bytes, in->size);
-	*in = (struct input){ .bytes = NULL };
+	if (c->input != NULL)
+		pool_put(&conn_server(c)->child->pool, c->input,
+		    sizeof(*c->input) + c->input->size);
+	c->input = NULL;
 }
 
 /* Room for `more` bytes behind those that are kept. */
 static int
 make_room(struct tine_conn *c, size_t more)
 {
-	struct pool *pool = &c->server->child->pool;
-	struct input *in = &c->input;
+	struct pool *pool = &conn_server(c)->child->pool;
+	struct input *in = c->input, *wider;
 	size_t have = input_bytes(c), size;
-	char *bytes;
 
-	if (in->end + more <= in->size)
+	if (in != NULL && in->end + more <= in->size)
 		return 0;
-	if (have + more <= in->size && in->start >= have) {
+	if (in != NULL && have + more <= in->size && in->start >= have) {
 		(void)memcpy(in->bytes, in->bytes + in->start, have);
-	} else {
-		bytes =
-		    pool_get(pool, MAX_OF(have + more, KEEP_BYTES_MIN), &size);
-		if (bytes == NULL)
-			return -1;
-		if (have > 0)
-			(void)memcpy(bytes, in->bytes + in->start, have);
-		pool_put(pool, in->bytes, in->size);
-		in->bytes = bytes;
-		in->size = (uint32_t)size;
+		in->start = 0;
+		in->end = (uint32_t)have;
+		return 0;
 	}
-	in->start = 0;
-	in->end = (uint32_t)have;
+	wider = pool_get(pool,
+	    sizeof(*wider) + MAX_OF(have + more, KEEP_BYTES_MIN), &size);
+	if (wider == NULL)
+		return -1;
+	*wider = (struct input){
+		.end = (uint32_t)have,
+		.size = (uint32_t)(size - sizeof(*wider)),
+	};
+	if (have > 0)
+		(void)memcpy(wider->bytes, in->bytes + in->start, have);
+	input_fini(c);
+	c->input = wider;
 	return 0;
 }
 
@@ -76,15 +78,15 @@ keep(struct tine_conn *c, const char *bytes, size_t len)
 		conn_close(c, TINE_ERROR, ENOMEM);
 		return -1;
 	}
-	(void)memcpy(c->input.bytes + c->input.end, bytes, len);
-	c->input.end += (uint32_t)len;
+	(void)memcpy(c->input->bytes + c->input->end, bytes, len);
+	c->input->end += (uint32_t)len;
 	return 0;
 }
 
 void
 input_settle(struct tine_conn *c)
 {
-	struct child *ch = c->server->child;
+	struct child *ch = conn_server(c)->child;
 
 	if (ch->window.conn == c) {
 		ch->window.conn = NULL;
@@ -93,8 +95,7 @@ input_settle(struct tine_conn *c)
 		    keep(c, ch->window.bytes, ch->window.len) == -1)
 			return;
 	}
-	if (c->input.bytes != NULL &&
-	    (input_bytes(c) == 0 || c->state != CONN_OPEN))
+	if (c->input != NULL && (input_bytes(c) == 0 || c->state != CONN_OPEN))
 		input_fini(c);
 }
 
@@ -102,10 +103,11 @@ input_settle(struct tine_conn *c)
 static void
 deliver(struct tine_conn *c, const char *bytes, size_t len)
 {
-	struct child *ch = c->server->child;
+	struct child *ch = conn_server(c)->child;
 
 	board_add(ch->board, BOARD_BYTES_IN, len);
-	c->bytes_in += len;
+	if (c->extra != NULL)
+		c->extra->bytes_in += len;
 	c->has_received = true;
 	c->has_read = true;
 	if (input_bytes(c) > 0) {
@@ -116,9 +118,9 @@ deliver(struct tine_conn *c, const char *bytes, size_t len)
 		ch->window.bytes = bytes;
 		ch->window.len = len;
 	}
-	if (c->server->handler.data == NULL)
+	if (conn_server(c)->handler.data == NULL)
 		tine_consume(c, SIZE_MAX);
-	conn_call(c, BOARD_IN_DATA, c->server->handler.data);
+	conn_call(c, BOARD_IN_DATA, conn_server(c)->handler.data);
 }
 
 /* recv() gave nothing: end-of-file, an error, or a false alarm. */
@@ -134,7 +136,7 @@ on_nothing(struct tine_conn *c, ssize_t n)
 void
 input_read(struct tine_conn *c)
 {
-	struct tine_child *s = c->server;
+	struct tine_child *s = conn_server(c);
 	size_t budget = s->budget_bytes, asked;
 	ssize_t n;
 
@@ -159,8 +161,8 @@ input_read(struct tine_conn *c)
 void
 input_discard(struct tine_conn *c)
 {
-	struct child *ch = c->server->child;
-	size_t left = c->server->budget_bytes;
+	struct child *ch = conn_server(c)->child;
+	size_t left = conn_server(c)->budget_bytes;
 	ssize_t n;
 
 	do {
@@ -175,26 +177,26 @@ input_discard(struct tine_conn *c)
 const void *
 tine_peek(struct tine_conn *c, size_t *len)
 {
-	const struct child *ch = c->server->child;
+	const struct child *ch = conn_server(c)->child;
 
 	if (ch->window.conn == c) {
 		*len = ch->window.len;
 		return ch->window.bytes;
 	}
 	*len = input_bytes(c);
-	return *len == 0 ? "" : c->input.bytes + c->input.start;
+	return *len == 0 ? "" : c->input->bytes + c->input->start;
 }
 
 void
 tine_consume(struct tine_conn *c, size_t len)
 {
-	struct child *ch = c->server->child;
+	struct child *ch = conn_server(c)->child;
 	bool is_window = ch->window.conn == c;
 	size_t have = is_window ? ch->window.len : input_bytes(c);
 
 	if (len > have) {
-		if (c->server->handler.data != NULL)
-			server_blame(c->server,
+		if (conn_server(c)->handler.data != NULL)
+			server_blame(conn_server(c),
 			    "tine_consume() of more than tine_peek() gave");
 		len = have;
 	}
@@ -205,7 +207,7 @@ tine_consume(struct tine_conn *c, size_t len)
 		ch->window.bytes += len;
 		ch->window.len -= len;
 	} else {
-		c->input.start += (uint32_t)len;
+		c->input->start += (uint32_t)len;
 	}
 	conn_mark_dirty(c);
 }

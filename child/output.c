@@ -34,7 +34,7 @@ struct chunk {
 static struct pool *
 pool_of(const struct tine_conn *c)
 {
-	return &c->server->child->pool;
+	return &conn_server(c)->child->pool;
 }
 
 static size_t
@@ -78,49 +78,107 @@ chunk_fill(struct chunk *k, const char *bytes, size_t len)
 	return n;
 }
 
-/* Make chunks that hold the bytes, at the end of list; -1: no memory, and the
- * list is as it was. */
+static size_t
+staged_bytes(const struct tine_conn *c)
+{
+	const struct child *ch = conn_server(c)->child;
+
+	return ch->stager == c ? ch->staged : 0;
+}
+
+size_t
+output_bytes(const struct tine_conn *c)
+{
+	return staged_bytes(c) + (c->output == NULL ? 0 : c->output->bytes);
+}
+
+static void
+clear_stage(struct child *ch)
+{
+	ch->staged = 0;
+	ch->stager = NULL;
+}
+
+/* The head of the queue is there as long as something is queued. */
+static int
+make_queue(struct tine_conn *c)
+{
+	struct output *out;
+	size_t size;
+
+	if (c->output != NULL)
+		return 0;
+	out = pool_get(pool_of(c), sizeof(*out), &size);
+	if (out == NULL)
+		return -1;
+	*out = (struct output){ .size = size };
+	STAILQ_INIT(&out->queue);
+	c->output = out;
+	return 0;
+}
+
+static void
+drop_queue(struct tine_conn *c)
+{
+	struct output *out = c->output;
+	struct chunk *k;
+
+	if (out == NULL)
+		return;
+	while ((k = STAILQ_FIRST(&out->queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&out->queue, entry);
+		chunk_free(c, k);
+	}
+	pool_put(pool_of(c), out, out->size);
+	c->output = NULL;
+}
+
+/* Make chunks that hold the bytes, at the end of the queue; -1: no memory, and
+ * the queue is as it was. */
 static int
 queue_bytes(struct tine_conn *c, const char *bytes, size_t len)
 {
 	STAILQ_HEAD(, chunk) made = STAILQ_HEAD_INITIALIZER(made);
-	struct output *out = &c->output;
-	struct chunk *last = STAILQ_LAST(&out->queue, chunk, entry), *k;
-	size_t room = last == NULL ? 0 : MIN_OF(len, chunk_room(last));
-	size_t done = room;
+	struct chunk *last = NULL, *k;
+	size_t room, done;
+
+	if (len == 0)
+		return 0;
+	if (c->output != NULL)
+		last = STAILQ_LAST(&c->output->queue, chunk, entry);
+	room = last == NULL ? 0 : MIN_OF(len, chunk_room(last));
+	done = room;
 
 	while (done < len) {
 		k = chunk_new(c, MAX_OF(len - done, CHUNK_BYTES_MIN));
-		if (k == NULL) {
-			while ((k = STAILQ_FIRST(&made)) != NULL) {
-				STAILQ_REMOVE_HEAD(&made, entry);
-				chunk_free(c, k);
-			}
-			errno = ENOMEM;
-			return -1;
-		}
+		if (k == NULL)
+			break;
 		done += chunk_fill(k, bytes + done, len - done);
 		STAILQ_INSERT_TAIL(&made, k, entry);
 	}
+	if (done < len || make_queue(c) == -1) {
+		while ((k = STAILQ_FIRST(&made)) != NULL) {
+			STAILQ_REMOVE_HEAD(&made, entry);
+			chunk_free(c, k);
+		}
+		errno = ENOMEM;
+		return -1;
+	}
 	if (room > 0)
 		(void)chunk_fill(last, bytes, room);
-	STAILQ_CONCAT(&out->queue, &made);
+	STAILQ_CONCAT(&c->output->queue, &made);
+	c->output->bytes += len;
 	return 0;
 }
 
 void
 output_fini(struct tine_conn *c)
 {
-	struct child *ch = c->server->child;
-	struct chunk *k;
+	struct child *ch = conn_server(c)->child;
 
-	while ((k = STAILQ_FIRST(&c->output.queue)) != NULL) {
-		STAILQ_REMOVE_HEAD(&c->output.queue, entry);
-		chunk_free(c, k);
-	}
-	if (ch->current == c)
-		ch->staged = 0;
-	c->output.bytes = 0;
+	drop_queue(c);
+	if (ch->stager == c)
+		clear_stage(ch);
 }
 
 /* ---- sending ---- */
@@ -128,10 +186,10 @@ output_fini(struct tine_conn *c)
 static void
 sent(struct tine_conn *c, size_t n)
 {
-	c->output.bytes -= n;
 	c->has_sent = true;
-	c->bytes_out += n;
-	board_add(c->server->child->board, BOARD_BYTES_OUT, n);
+	if (c->extra != NULL)
+		c->extra->bytes_out += n;
+	board_add(conn_server(c)->child->board, BOARD_BYTES_OUT, n);
 }
 
 /* A call failed: wait, or give the connection up. */
@@ -145,27 +203,31 @@ on_send_error(struct tine_conn *c)
 }
 
 /* What the kernel did not take of the stage goes before the queue. */
-static int
+static void
 unstage(struct tine_conn *c, size_t from)
 {
-	struct child *ch = c->server->child;
-	STAILQ_HEAD(, chunk) later = STAILQ_HEAD_INITIALIZER(later);
-	int rc;
+	struct child *ch = conn_server(c)->child;
+	struct output *later = c->output;
 
-	STAILQ_CONCAT(&later, &c->output.queue);
-	rc = queue_bytes(c, ch->stage + from, ch->staged - from);
-	STAILQ_CONCAT(&c->output.queue, &later);
-	ch->staged = 0;
-	if (rc == -1)
+	c->output = NULL;
+	if (queue_bytes(c, ch->stage + from, ch->staged - from) == -1) {
+		c->output = later;
 		conn_close(c, TINE_ERROR, ENOMEM);
-	return rc;
+		return;
+	}
+	clear_stage(ch);
+	if (later == NULL)
+		return;
+	STAILQ_CONCAT(&c->output->queue, &later->queue);
+	c->output->bytes += later->bytes;
+	pool_put(pool_of(c), later, later->size);
 }
 
 static void
 flush_stage(struct tine_conn *c)
 {
-	struct child *ch = c->server->child;
-	int more = STAILQ_EMPTY(&c->output.queue) ? 0 : MSG_MORE;
+	struct child *ch = conn_server(c)->child;
+	int more = c->output == NULL ? 0 : MSG_MORE;
 	ssize_t n;
 
 	n = send(c->io.fd, ch->stage, ch->staged, MSG_NOSIGNAL | more);
@@ -178,29 +240,32 @@ flush_stage(struct tine_conn *c)
 		sent(c, (size_t)n);
 	}
 	if ((size_t)n == ch->staged) {
-		ch->staged = 0;
+		clear_stage(ch);
 		return;
 	}
 	c->is_blocked = true;
-	(void)unstage(c, (size_t)n);
+	unstage(c, (size_t)n);
 }
 
 /* Take n sent bytes off the front of the queue. */
 static void
 drop(struct tine_conn *c, size_t n)
 {
+	struct output *out = c->output;
 	struct chunk *k;
 
 	sent(c, n);
-	while ((k = STAILQ_FIRST(&c->output.queue)) != NULL) {
+	out->bytes -= n;
+	while ((k = STAILQ_FIRST(&out->queue)) != NULL) {
 		if (chunk_left(k) > n) {
 			k->start += n;
 			return;
 		}
 		n -= chunk_left(k);
-		STAILQ_REMOVE_HEAD(&c->output.queue, entry);
+		STAILQ_REMOVE_HEAD(&out->queue, entry);
 		chunk_free(c, k);
 	}
+	drop_queue(c);
 }
 
 static size_t
@@ -212,7 +277,7 @@ send_chunks(struct tine_conn *c)
 	size_t asked = 0;
 	ssize_t n;
 
-	STAILQ_FOREACH(k, &c->output.queue, entry) {
+	STAILQ_FOREACH(k, &c->output->queue, entry) {
 		if (k->fd != NOT_A_FILE || msg.msg_iovlen == IOVECS)
 			break;
 		iov[msg.msg_iovlen].iov_base = k->bytes + k->start;
@@ -259,31 +324,31 @@ send_file(struct tine_conn *c, struct chunk *k, size_t budget)
 static void
 relax(struct tine_conn *c)
 {
-	if (c->output.bytes > c->server->limits.output_low)
+	if (output_bytes(c) > conn_server(c)->limits.output_low)
 		return;
 	c->is_stalled = false;
-	if (c->server->handler.drained == NULL)
+	if (conn_server(c)->handler.drained == NULL)
 		c->is_congested = false;
 }
 
 void
 output_flush(struct tine_conn *c)
 {
-	struct child *ch = c->server->child;
-	size_t budget = c->server->budget_bytes, n;
+	size_t budget = conn_server(c)->budget_bytes, n;
 	struct chunk *k;
 
-	if (ch->current == c && ch->staged > 0)
+	if (staged_bytes(c) > 0)
 		flush_stage(c);
-	while (c->state != CONN_CLOSED && !c->is_blocked && budget > 0 &&
-	    (k = STAILQ_FIRST(&c->output.queue)) != NULL) {
+	while (c->state != CONN_CLOSED && c->output != NULL && !c->is_blocked &&
+	    budget > 0) {
+		k = STAILQ_FIRST(&c->output->queue);
 		n = k->fd == NOT_A_FILE ? send_chunks(c)
 					: send_file(c, k, budget);
 		budget -= MIN_OF(budget, n);
 	}
 	if (c->state == CONN_CLOSED)
 		return;
-	if (c->output.bytes == 0)
+	if (c->output == NULL)
 		c->is_blocked = false;
 	relax(c);
 }
@@ -295,7 +360,7 @@ refuse(const struct tine_conn *c)
 {
 	if (c->state != CONN_OPEN)
 		errno = EPIPE;
-	else if (c->output.bytes >= c->server->limits.output)
+	else if (output_bytes(c) >= conn_server(c)->limits.output)
 		errno = ENOBUFS;
 	else
 		return 0;
@@ -303,35 +368,35 @@ refuse(const struct tine_conn *c)
 }
 
 static void
-add(struct tine_conn *c, size_t len)
+added(struct tine_conn *c)
 {
-	const struct conf_limits *limits = &c->server->limits;
+	const struct conf_limits *limits = &conn_server(c)->limits;
+	size_t bytes = output_bytes(c);
 
-	c->output.bytes += len;
-	c->is_congested |= c->output.bytes > limits->output_high;
-	c->is_stalled |= c->output.bytes >= limits->output;
+	c->is_congested |= bytes > limits->output_high;
+	c->is_stalled |= bytes >= limits->output;
 	conn_mark_dirty(c);
 }
 
 int
 tine_write(struct tine_conn *c, const void *bytes, size_t len)
 {
-	struct child *ch = c->server->child;
+	struct child *ch = conn_server(c)->child;
 	const char *p = bytes;
 	size_t n = 0;
 
 	if (refuse(c) == -1)
 		return -1;
-	if (ch->current == c && STAILQ_EMPTY(&c->output.queue)) {
+	if (ch->current == c && c->output == NULL)
 		n = MIN_OF(len, STAGE_BYTES - ch->staged);
-		if (n < len && queue_bytes(c, p + n, len - n) == -1)
-			return -1;
+	if (queue_bytes(c, p + n, len - n) == -1)
+		return -1;
+	if (n > 0) {
 		(void)memcpy(ch->stage + ch->staged, p, n);
 		ch->staged += n;
-	} else if (queue_bytes(c, p, len) == -1) {
-		return -1;
+		ch->stager = c;
 	}
-	add(c, len);
+	added(c);
 	return 0;
 }
 
@@ -347,19 +412,20 @@ tine_sendfile(struct tine_conn *c, int fd, off_t off, size_t len)
 	k->fd = fd;
 	k->off = off;
 	k->end = len;
-	if (len == 0) {
+	if (len == 0 || make_queue(c) == -1) {
 		chunk_free(c, k);
-		return 0;
+		return len == 0 ? 0 : -1;
 	}
-	STAILQ_INSERT_TAIL(&c->output.queue, k, entry);
-	add(c, len);
+	STAILQ_INSERT_TAIL(&c->output->queue, k, entry);
+	c->output->bytes += len;
+	added(c);
 	return 0;
 }
 
 size_t
 tine_unsent(const struct tine_conn *c)
 {
-	return c->output.bytes;
+	return output_bytes(c);
 }
 
 bool

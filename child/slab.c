@@ -16,14 +16,14 @@
 #define GENERATION_ONE (UINT64_C(1) << 32)
 #define GENERATION_LAST (UINT64_C(0xffffffff) << 32)
 
-_Static_assert(sizeof(struct tine_conn) <= 224,
+_Static_assert(sizeof(struct tine_conn) <= 128,
     "an idle connection must stay small");
 
 void
 slab_init(struct slab *s, size_t state_bytes)
 {
 	SLIST_INIT(&s->pages);
-	SLIST_INIT(&s->free);
+	STAILQ_INIT(&s->free);
 	s->object_bytes = CONN_STATE_OFFSET + ALIGN_UP(state_bytes);
 }
 
@@ -36,7 +36,7 @@ slab_fini(struct slab *s)
 		SLIST_REMOVE_HEAD(&s->pages, entry);
 		free(page);
 	}
-	SLIST_INIT(&s->free);
+	STAILQ_INIT(&s->free);
 }
 
 static struct tine_conn *
@@ -60,7 +60,7 @@ add_page(struct slab *s, uint32_t *last_number)
 	for (i = PAGE_OBJECTS; i-- > 0;) {
 		c = object_at(s, page, i);
 		c->handle = *last_number + (uint32_t)i + 1;
-		SLIST_INSERT_HEAD(&s->free, c, dead);
+		STAILQ_INSERT_HEAD(&s->free, c, link);
 	}
 	*last_number += PAGE_OBJECTS;
 	return 0;
@@ -72,10 +72,10 @@ slab_take(struct slab *s, uint32_t *last_number)
 	struct tine_conn *c;
 	uint64_t handle;
 
-	if (SLIST_EMPTY(&s->free) && add_page(s, last_number) == -1)
+	if (STAILQ_EMPTY(&s->free) && add_page(s, last_number) == -1)
 		return NULL;
-	c = SLIST_FIRST(&s->free);
-	SLIST_REMOVE_HEAD(&s->free, dead);
+	c = STAILQ_FIRST(&s->free);
+	STAILQ_REMOVE_HEAD(&s->free, link);
 	handle = c->handle;
 	(void)memset(c, 0, s->object_bytes);
 	c->handle = handle;
@@ -90,7 +90,7 @@ slab_give(struct slab *s, struct tine_conn *c)
 	if (c->handle >= GENERATION_LAST)
 		return;
 	c->handle += GENERATION_ONE;
-	SLIST_INSERT_HEAD(&s->free, c, dead);
+	STAILQ_INSERT_HEAD(&s->free, c, link);
 }
 
 void

@@ -62,23 +62,43 @@ trace_open(struct tine_conn *c)
 {
 	char peer[ADDR_TEXT_MAX * 4], here[ADDR_TEXT_MAX * 4 + 8];
 
-	c->opened = child_now(c->server->child);
 	if (!log_wants(LOG_DEBUG))
 		return;
+	if (conn_extra(c) != NULL) {
+		c->extra->is_traced = true;
+		c->extra->opened = child_now(conn_server(c)->child);
+	}
 	print_peer(c->io.fd, peer, sizeof(peer));
 	print_here(c->io.fd, here, sizeof(here));
 	log_debug("conn %u.%u: opened from %s on %s", (unsigned)c->handle,
 	    (unsigned)(c->handle >> 32), peer, here);
 }
 
+/* Nobody asked for debug when it was opened: what it took and gave was not
+ * counted. */
+static char *
+print_sums(const struct tine_conn *c, char *dst, size_t size)
+{
+	const struct conn_extra *x = c->extra;
+
+	dst[0] = '\0';
+	if (x != NULL && x->is_traced)
+		(void)snprintf(dst, size, " after %.3f s, in %llu, out %llu",
+		    child_now(conn_server(c)->child) - x->opened,
+		    (unsigned long long)x->bytes_in,
+		    (unsigned long long)x->bytes_out);
+	return dst;
+}
+
 void
 trace_close(const struct tine_conn *c, enum tine_cause cause, int err)
 {
+	char sums[96];
+
 	if (!log_wants(LOG_DEBUG))
 		return;
-	log_debug("conn %u.%u: closed: %s after %.3f s, in %llu, out %llu%s%s",
-	    (unsigned)c->handle, (unsigned)(c->handle >> 32),
-	    board_cause_names[cause], child_now(c->server->child) - c->opened,
-	    (unsigned long long)c->bytes_in, (unsigned long long)c->bytes_out,
-	    err == 0 ? "" : ": ", err == 0 ? "" : strerror(err));
+	log_debug("conn %u.%u: closed: %s%s%s%s", (unsigned)c->handle,
+	    (unsigned)(c->handle >> 32), board_cause_names[cause],
+	    print_sums(c, sums, sizeof(sums)), err == 0 ? "" : ": ",
+	    err == 0 ? "" : strerror(err));
 }

@@ -119,6 +119,16 @@ def private_kib(pid):
     return int(status_field(pid, "RssAnon").split()[0])
 
 
+def dirty_kib(pid):
+    """Private memory that was written to, counted page by page and not by the
+    kernel's batched counters. A child is not dumpable: only root may ask."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        for line in f:
+            if line.startswith("Private_Dirty:"):
+                return int(line.split()[1])
+    raise KeyError("Private_Dirty")
+
+
 def cpu_seconds(pid):
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / TICKS

@@ -14,7 +14,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CROWD = os.path.join(os.path.dirname(HERE), "lib", "crowd.py")
 CONNECTIONS = 18_000
 HELPERS = 2
-BYTES_EACH_MAX = 3000
+# What is aimed at is 160; an allocator may round its last step up.
+BYTES_EACH_MAX = 170
 
 
 def said(helper, words):
@@ -29,7 +30,8 @@ def test_one_child_holds_18000_idle_connections(tine):
         pytest.skip("the hard limit of descriptors is too low here")
     t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", "echo")
     (child,) = t.children().values()
-    before = procs.private_kib(child)
+    memory = procs.dirty_kib if os.getuid() == 0 else procs.private_kib
+    before = memory(child)
     each = CONNECTIONS // HELPERS
     helpers = [subprocess.Popen(
         [sys.executable, CROWD, "127.0.0.1", str(t.port()), str(each),
@@ -41,7 +43,7 @@ def test_one_child_holds_18000_idle_connections(tine):
             said(helper, f"open {each}")
         procs.eventually(lambda: t.status()["totals"]["connections"] ==
                          CONNECTIONS, 30, "all accepted")
-        used = (procs.private_kib(child) - before) * 1024 / CONNECTIONS
+        used = (memory(child) - before) * 1024 / CONNECTIONS
         print(f"{used:.0f} bytes of user memory for each connection")
         for helper in helpers:
             helper.stdin.write("echo\n")

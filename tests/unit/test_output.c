@@ -138,7 +138,7 @@ output_larger_than_the_stage_keeps_its_order(void **state)
 	assert_int_equal(tine_unsent(rig.conn), sizeof(large));
 	expect_bytes(peer, sizeof(large));
 	assert_int_equal(tine_unsent(rig.conn), 0);
-	assert_true(STAILQ_EMPTY(&rig.conn->output.queue));
+	assert_null(rig.conn->output);
 	closefd(&peer);
 }
 

@@ -4,7 +4,21 @@
  * what runs, for the crash line and the board, and whose output the stage
  * takes. Callbacks never nest, but for the close of another connection.
  */
+#include <errno.h>
+#include <stdio.h>
+
 #include "child/child.h"
+#include "child/task.h"
+
+__thread struct call_thread call_thread;
+
+/* A call from another thread, on its way to the log. */
+static struct stray {
+	struct task task; /* first */
+	const struct tine_child *server;
+	const char *call;
+	bool is_used; /* by one thread */
+} stray;
 
 void
 call_enter(struct tine_child *s, const struct tine_conn *c,
@@ -83,4 +97,44 @@ call_close(struct tine_conn *c, enum tine_cause cause, int err)
 	conn_server(c)->handler.close(c, cause, err);
 	call_leave(conn_server(c));
 	ch->current = current;
+}
+
+/* ---- from another thread ---- */
+
+static void
+blame(struct child *ch, struct task *t)
+{
+	static bool is_said;
+	struct stray seen = *(struct stray *)t;
+	char what[96];
+	size_t i;
+
+	__atomic_store_n(&stray.is_used, false, __ATOMIC_RELEASE);
+	(void)snprintf(what, sizeof(what),
+	    "%s() from a thread that is not the loop's", seen.call);
+	for (i = 0; i < ch->nservers; i++)
+		if (&ch->servers[i] == seen.server) {
+			server_blame(&ch->servers[i], what);
+			return;
+		}
+	if (!is_said)
+		log_warn("some handler: %s", what);
+	is_said = true;
+}
+
+bool
+call_refuse(const struct tine_child *s, const char *call)
+{
+	if (!__atomic_exchange_n(&stray.is_used, true, __ATOMIC_ACQUIRE)) {
+		stray.task.run = blame;
+		stray.server = s;
+		if (s == NULL && call_thread.doing != NULL)
+			stray.server = call_thread.doing->server;
+		stray.call = call;
+		if (task_push(&stray.task, TINE_ORDINARY) == -1)
+			__atomic_store_n(&stray.is_used, false,
+			    __ATOMIC_RELEASE);
+	}
+	errno = EPERM;
+	return true;
 }

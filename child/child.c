@@ -11,8 +11,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "child/child.h"
+#include "child/task.h"
 #include "shared/rlimit.h"
 
 static const char *const names[CHILD_NSTATES] = {
@@ -57,6 +59,7 @@ child_leave(struct child *ch)
 	if (ch->state == CHILD_LEAVING)
 		return;
 	child_set_state(ch, CHILD_LEAVING);
+	task_close();
 	accept_update(ch);
 	ev_break(ch->loop, EVBREAK_ALL);
 }
@@ -129,6 +132,8 @@ init_loop(struct child *ch)
 	ev_prepare_init(&ch->sweep, on_sweep);
 	ch->sweep.data = ch;
 	ev_prepare_start(ch->loop, &ch->sweep);
+	call_thread.is_loop = true;
+	task_init(ch);
 	drain_init(ch);
 	accept_init(ch);
 	beat_init(ch);
@@ -179,6 +184,7 @@ child_init(struct child *ch, const struct heritage *h, struct err *err)
 void
 child_fini(struct child *ch)
 {
+	bool is_quiet = true;
 	size_t i;
 
 	if (ch->loop != NULL) {
@@ -188,13 +194,20 @@ child_fini(struct child *ch)
 		accept_close_all(ch);
 		child_close_conns(ch);
 		conn_sweep(ch);
+		is_quiet = offload_stop(ch);
+		task_fini(ch);
 		for (i = 0; i < ch->nservers; i++)
 			server_stop(&ch->servers[i]);
 	}
+	/* Handler code runs on in threads: all that it knows must stay. */
+	if (!is_quiet)
+		return;
+	offload_fini(ch);
 	while (ch->nservers > 0)
 		server_fini(&ch->servers[--ch->nservers]);
 	free(ch->servers);
 	ch->servers = NULL;
+	handle_fini(&ch->handles);
 	pool_fini(&ch->pool);
 	free(ch->scratch);
 	free(ch->stage);
@@ -363,6 +376,10 @@ serve(const struct heritage *h)
 	crash_fini();
 	if (ch->exit_code == 0)
 		cctl_send(ch, CTL_DRAINED);
+	/* exit() would take the ground away under the threads that still
+	 * run. */
+	if (ch->offload != NULL)
+		_exit(ch->exit_code);
 	return ch->exit_code;
 }
 

@@ -21,8 +21,11 @@
 #include "shared/report.h"
 
 #include "child/conn.h"
+#include "child/handle.h"
 #include "child/handlers/snapshot.h"
+#include "child/offload.h"
 #include "child/pool.h"
+#include "child/timer.h"
 
 /* The largest single read, and the output that one callback gathers. */
 #define SCRATCH_BYTES 65536
@@ -65,6 +68,7 @@ struct tine_child {
 	struct slab slab;
 	struct deadline_list deadlines[DEADLINE_NKINDS];
 	ev_timer tick;
+	struct timer_list timers;
 	uint64_t nconns;
 	struct conf_limits limits; /* as configured, made consistent */
 	size_t read_bytes;         /* asked of one recv */
@@ -128,7 +132,7 @@ struct child {
 	size_t nservers;
 	TAILQ_HEAD(, listener) listeners;
 	uint64_t nconns, max_conns;
-	uint32_t last_number; /* of a connection object */
+	struct handle_table handles;
 	bool is_full;
 	int sick;      /* errno that made accepting stop, or 0 */
 	int told_sick; /* what the master believes */
@@ -153,6 +157,7 @@ struct child {
 	ev_timer clock; /* never fires: shows libev's monotonic clock */
 	uint64_t clock_base_ns;
 
+	struct offload *offload; /* NULL: never used */
 	struct drain drain;
 	struct asking asking;
 
@@ -338,6 +343,8 @@ void term_on_answer(struct child *);
 /* ---- crash.c ---- */
 void crash_init(struct child *);
 void crash_fini(void);
+/* A stack for the last line of this thread; NULL: it ends. */
+void crash_guard_thread(void *bytes, size_t size);
 
 /* ---- beat.c ---- */
 void beat_init(struct child *);

@@ -299,7 +299,7 @@ static struct tine_conn *
 conn_new(struct tine_child *s, int fd)
 {
 	struct child *ch = s->child;
-	struct tine_conn *c = slab_take(&s->slab, &ch->last_number);
+	struct tine_conn *c = slab_take(&s->slab, &ch->handles);
 
 	if (c == NULL)
 		return NULL;

@@ -13,6 +13,8 @@
 #include "shared/board.h"
 
 struct child;
+struct doing;
+struct handle_table;
 
 /*
  * FREE > OPEN > FLUSHING > LINGERING > CLOSED > FREE; to CLOSED from each but
@@ -116,8 +118,10 @@ STAILQ_HEAD(conn_list, tine_conn);
 #define CONN_STATE_OFFSET ((sizeof(struct tine_conn) + 15U) & ~(size_t)15U)
 
 /* 64 connections of one server, each with its handler's state behind it. */
+#define SLAB_OBJECTS 64
 struct slab_page {
 	SLIST_ENTRY(slab_page) entry;
+	size_t object_bytes;
 	char objects[] __attribute__((aligned(16)));
 };
 
@@ -131,11 +135,31 @@ struct slab {
 void slab_init(struct slab *, size_t state_bytes);
 void slab_fini(struct slab *);
 /* A connection with state CONN_FREE and a new handle; NULL: no memory. */
-struct tine_conn *slab_take(struct slab *, uint32_t *last_number);
+struct tine_conn *slab_take(struct slab *, struct handle_table *);
 void slab_give(struct slab *, struct tine_conn *);
 void slab_each(struct slab *, void (*fn)(struct tine_conn *));
+/* i is less than SLAB_OBJECTS. */
+struct tine_conn *slab_object(struct slab_page *, size_t i);
 
 /* ---- call.c ---- */
+/* What the running thread is to the child. */
+extern __thread struct call_thread {
+	bool is_loop;              /* callbacks run here */
+	const struct doing *doing; /* the handler code in a thread of ours */
+} call_thread __attribute__((tls_model("initial-exec")));
+/* The slow half of call_is_foreign(). */
+bool call_refuse(const struct tine_child *, const char *call);
+/*
+ * Was a call of tine.h that is for callbacks made from another thread? Then
+ * errno is EPERM, the handler will be blamed, and nothing else may be looked
+ * at: not even the server, which may be NULL.
+ */
+static inline bool
+call_is_foreign(const struct tine_child *s, const char *call)
+{
+	return __builtin_expect(!call_thread.is_loop, false) &&
+	    call_refuse(s, call);
+}
 /* Around every call of handler code; conn may be NULL. */
 void call_enter(struct tine_child *, const struct tine_conn *,
     enum board_callback);

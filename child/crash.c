@@ -85,6 +85,18 @@ add_doing(struct line *l, const struct doing *d)
 	add_number(l, d->conn->handle >> 32);
 }
 
+/* What this thread was doing. */
+static void
+add_thread(struct line *l)
+{
+	if (call_thread.is_loop)
+		add_doing(l, &watched->doing);
+	else if (call_thread.doing != NULL)
+		add_doing(l, call_thread.doing);
+	else
+		add(l, "in a thread of a handler");
+}
+
 static void
 on_fatal(int sig)
 {
@@ -101,7 +113,7 @@ on_fatal(int sig)
 		}
 	add(&line, " ");
 	if (watched != NULL) {
-		add_doing(&line, &watched->doing);
+		add_thread(&line);
 		log_from_signal(line.text, line.len);
 	}
 	/* SA_RESETHAND made the default action ours again. */
@@ -149,4 +161,18 @@ crash_fini(void)
 	(void)sigaltstack(&none, NULL);
 	free(stack);
 	stack = NULL;
+}
+
+void
+crash_guard_thread(void *bytes, size_t size)
+{
+	const stack_t alternate = {
+		.ss_sp = bytes,
+		.ss_size = size,
+		.ss_flags = bytes == NULL ? SS_DISABLE : 0,
+	};
+
+	/* The sanitizers have one of their own, and would unmap ours. */
+	if (!CRASH_BY_SANITIZER)
+		(void)sigaltstack(&alternate, NULL);
 }

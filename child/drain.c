@@ -138,6 +138,7 @@ void
 drain_check(struct child *ch)
 {
 	if (ch->nconns == 0 && ch->state == CHILD_DRAINING &&
-	    !accept_is_open(ch))
+	    !accept_is_open(ch) &&
+	    (ch->drain.is_cutting || !offload_is_pending(ch)))
 		child_leave(ch);
 }

@@ -87,6 +87,7 @@ server_fini(struct tine_child *s)
 {
 	assert(s->nconns == 0);
 	ev_timer_stop(s->child->loop, &s->tick);
+	timer_fini(&s->timers);
 	deadline_fini(s);
 	slab_fini(&s->slab);
 	option_free(&s->options, &s->handler);

@@ -11,7 +11,6 @@
 
 #include "child/child.h"
 
-#define PAGE_OBJECTS 64
 #define ALIGN_UP(n) (((n) + 15U) & ~(size_t)15U)
 #define GENERATION_ONE (UINT64_C(1) << 32)
 #define GENERATION_LAST (UINT64_C(0xffffffff) << 32)
@@ -39,40 +38,46 @@ slab_fini(struct slab *s)
 	STAILQ_INIT(&s->free);
 }
 
-static struct tine_conn *
-object_at(const struct slab *s, struct slab_page *page, size_t i)
+struct tine_conn *
+slab_object(struct slab_page *page, size_t i)
 {
 	return (
-	    struct tine_conn *)(void *)(page->objects + i * s->object_bytes);
+	    struct tine_conn *)(void *)(page->objects + i * page->object_bytes);
 }
 
 static int
-add_page(struct slab *s, uint32_t *last_number)
+add_page(struct slab *s, struct handle_table *handles)
 {
 	struct slab_page *page;
 	struct tine_conn *c;
+	uint32_t first;
 	size_t i;
 
-	page = calloc(1, sizeof(*page) + PAGE_OBJECTS * s->object_bytes);
+	page = calloc(1, sizeof(*page) + SLAB_OBJECTS * s->object_bytes);
 	if (page == NULL)
 		return -1;
+	page->object_bytes = s->object_bytes;
+	first = handle_add_page(handles, page);
+	if (first == 0) {
+		free(page);
+		return -1;
+	}
 	SLIST_INSERT_HEAD(&s->pages, page, entry);
-	for (i = PAGE_OBJECTS; i-- > 0;) {
-		c = object_at(s, page, i);
-		c->handle = *last_number + (uint32_t)i + 1;
+	for (i = SLAB_OBJECTS; i-- > 0;) {
+		c = slab_object(page, i);
+		c->handle = first + (uint32_t)i;
 		STAILQ_INSERT_HEAD(&s->free, c, link);
 	}
-	*last_number += PAGE_OBJECTS;
 	return 0;
 }
 
 struct tine_conn *
-slab_take(struct slab *s, uint32_t *last_number)
+slab_take(struct slab *s, struct handle_table *handles)
 {
 	struct tine_conn *c;
 	uint64_t handle;
 
-	if (STAILQ_EMPTY(&s->free) && add_page(s, last_number) == -1)
+	if (STAILQ_EMPTY(&s->free) && add_page(s, handles) == -1)
 		return NULL;
 	c = STAILQ_FIRST(&s->free);
 	STAILQ_REMOVE_HEAD(&s->free, link);
@@ -101,8 +106,8 @@ slab_each(struct slab *s, void (*fn)(struct tine_conn *))
 	size_t i;
 
 	SLIST_FOREACH(page, &s->pages, entry)
-		for (i = 0; i < PAGE_OBJECTS; i++) {
-			c = object_at(s, page, i);
+		for (i = 0; i < SLAB_OBJECTS; i++) {
+			c = slab_object(page, i);
 			if (c->state != CONN_FREE && c->state != CONN_CLOSED)
 				fn(c);
 		}

@@ -26,6 +26,10 @@ const char *const board_callback_names[BOARD_NCALLBACKS] = {
 	[BOARD_IN_CLOSE] = "close",
 	[BOARD_IN_TICK] = "tick",
 	[BOARD_IN_QUIESCE] = "quiesce",
+	[BOARD_IN_TASK] = "task",
+	[BOARD_IN_OFFLOAD] = "offload",
+	[BOARD_IN_DONE] = "done",
+	[BOARD_IN_TIMER] = "timer",
 };
 
 const char *const board_cause_names[BOARD_NCAUSES] = {

@@ -58,6 +58,10 @@ enum board_callback {
 	BOARD_IN_CLOSE,
 	BOARD_IN_TICK,
 	BOARD_IN_QUIESCE,
+	BOARD_IN_TASK,    /* posted */
+	BOARD_IN_OFFLOAD, /* in a thread, so never on the board */
+	BOARD_IN_DONE,    /* of what was offloaded */
+	BOARD_IN_TIMER,
 	BOARD_NCALLBACKS
 };
 /* "no callback", "start", ... */

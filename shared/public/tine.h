@@ -16,6 +16,7 @@
 
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -252,6 +253,82 @@ TINE_EXPORT int tine_fd(const struct tine_conn *);
 TINE_EXPORT int tine_dup(const struct tine_conn *);
 /* Do writes still make sense: neither closed nor about to close? */
 TINE_EXPORT bool tine_is_open(const struct tine_conn *);
+
+/* ---- from elsewhere ---- */
+
+/*
+ * The calls marked ANY THREAD may be made from every thread of the child's
+ * process, and outside of callbacks too. What they ask for happens on the loop,
+ * in one of its next turns, never within the call: 0 means that it will, as
+ * long as the connection is there then. They cost one wake-up of the loop,
+ * however many there are between two of its turns. From the moment at which the
+ * child leaves (its drain is over) they return -1 with errno ESHUTDOWN.
+ *
+ * Every other call of this header belongs to the loop's thread, that of the
+ * callbacks. Made elsewhere it does nothing, and what it returns says so: -1,
+ * NULL, 0 or false, with errno EPERM; the log blames the handler, once.
+ */
+
+enum tine_priority {
+	TINE_ORDINARY, /* at most 256 of them in a turn: connections go first */
+	TINE_URGENT    /* all that are there, in each turn */
+};
+/*
+ * ANY THREAD: call fn(child, arg) on the loop, exactly once if this returns 0,
+ * before stop() at the latest. What one thread posts with one priority runs in
+ * that order. -1 and errno: ENOMEM, ESHUTDOWN.
+ */
+TINE_EXPORT int tine_post(struct tine_child *, enum tine_priority,
+    void (*fn)(struct tine_child *, void *arg), void *arg);
+/*
+ * ANY THREAD: call data of the connection with what input it has left, which
+ * may be none; one call for each wake. Nothing if it closes or is gone. This
+ * and the three calls below are one queue, urgent: what one thread asks for is
+ * done in that order. -1 and errno: ENOMEM, ESHUTDOWN.
+ */
+TINE_EXPORT int tine_wake(uint64_t handle);
+/*
+ * ANY THREAD: tine_write() of a copy of the bytes, in one piece. Lost if the
+ * connection closes or is gone. They count as its output when the loop takes
+ * them; if it has reached `output` by then, nobody is left to be refused, and
+ * because no stream may have a hole the connection is reset (TINE_OVERFLOW).
+ * -1 and errno: ENOMEM, ESHUTDOWN; EINVAL: n, or the sum, is impossible.
+ */
+TINE_EXPORT int tine_write_to(uint64_t handle, const void *, size_t);
+TINE_EXPORT int tine_writev_to(uint64_t handle, const struct iovec *, int n);
+/* ANY THREAD: tine_close(). */
+TINE_EXPORT int tine_close_handle(uint64_t handle);
+/* The connection of this name until its close callback is called; then, and for
+ * a number that is no name, NULL. Of all servers of this child. */
+TINE_EXPORT struct tine_conn *tine_find_conn(uint64_t handle);
+
+/*
+ * Call fn(arg) in another thread, which may block, and then done(child, arg) on
+ * the loop; done may be NULL. A child has at most `offload.threads` threads of
+ * 256 KiB stack, made when they are needed, and at most that many and
+ * `offload.queue` more of such work whose done was not called yet. While there
+ * is some a draining child stays, until its drain-timeout; what is not done by
+ * then is lost: its done is never called. fn may make the calls marked ANY
+ * THREAD only, and must not end the thread.
+ * -1 and errno: EAGAIN when there is no room, ENOTSUP with no threads
+ * configured, ESHUTDOWN, ENOMEM.
+ */
+TINE_EXPORT int tine_offload(struct tine_child *, void (*fn)(void *arg),
+    void (*done)(struct tine_child *, void *arg), void *arg);
+
+struct tine_timer;
+/*
+ * Call fn(child, arg) in `after` seconds and then, unless `every` is 0, every
+ * so many seconds (at least 0.001), in step with the first time. A time that
+ * was missed because the loop was busy is left out. A timer that runs once is
+ * gone after its callback; all stop with the child. NULL and errno: EINVAL
+ * negative or no number, ENOSPC over a million timers of this server, ENOMEM.
+ */
+TINE_EXPORT struct tine_timer *tine_timer_start(struct tine_child *,
+    double after, double every, void (*fn)(struct tine_child *, void *arg),
+    void *arg);
+/* Also from its own callback. NULL is accepted. */
+TINE_EXPORT void tine_timer_stop(struct tine_timer *);
 
 /* ---- the child and the server's facts ---- */
 

@@ -17,60 +17,63 @@ static void
 every_object_has_a_number_of_its_own(void **state)
 {
 	static struct tine_conn *taken[MANY];
-	uint32_t last = 0;
+	struct handle_table handles = { .pages = NULL };
 	struct slab slab;
 	size_t i, j;
 
 	(void)state;
 	slab_init(&slab, 24);
 	for (i = 0; i < MANY; i++) {
-		taken[i] = slab_take(&slab, &last);
+		taken[i] = slab_take(&slab, &handles);
 		assert_non_null(taken[i]);
 		for (j = 0; j < i; j++)
 			assert_int_not_equal(taken[i]->handle,
 			    taken[j]->handle);
 	}
 	slab_fini(&slab);
+	handle_fini(&handles);
 }
 
 static void
 only_live_connections_are_visited(void **state)
 {
 	struct tine_conn *a, *b;
-	uint32_t last = 0;
+	struct handle_table handles = { .pages = NULL };
 	struct slab slab;
 
 	(void)state;
 	slab_init(&slab, 0);
-	a = slab_take(&slab, &last);
-	b = slab_take(&slab, &last);
+	a = slab_take(&slab, &handles);
+	b = slab_take(&slab, &handles);
 	a->state = CONN_OPEN;
 	b->state = CONN_CLOSED;
 	live = 0;
 	slab_each(&slab, count_live);
 	assert_int_equal(live, 1);
 	slab_fini(&slab);
+	handle_fini(&handles);
 }
 
 static void
 an_object_out_of_generations_is_never_used_again(void **state)
 {
 	struct tine_conn *c;
-	uint32_t last = 0;
+	struct handle_table handles = { .pages = NULL };
 	struct slab slab;
 	uint64_t handle;
 
 	(void)state;
 	slab_init(&slab, 0);
-	c = slab_take(&slab, &last);
+	c = slab_take(&slab, &handles);
 	handle = c->handle;
 	slab_give(&slab, c);
-	assert_ptr_equal(slab_take(&slab, &last), c);
+	assert_ptr_equal(slab_take(&slab, &handles), c);
 	assert_int_equal(c->handle, handle + (UINT64_C(1) << 32));
 	c->handle |= UINT64_C(0xffffffff) << 32;
 	slab_give(&slab, c);
-	assert_ptr_not_equal(slab_take(&slab, &last), c);
+	assert_ptr_not_equal(slab_take(&slab, &handles), c);
 	slab_fini(&slab);
+	handle_fini(&handles);
 }
 
 int

@@ -69,6 +69,8 @@ EXAMPLES := $(patsubst tests/examples/%.c,$(BUILD)/examples/%.so,\
 # Those that are programs too.
 PROGRAMS := $(patsubst tests/examples/%.c,$(BUILD)/examples/%,\
 	$(shell grep -l tine_main tests/examples/*.c))
+TESTPROGRAMS := $(patsubst %.c,$(BUILD)/%,\
+	$(shell grep -l tine_main tests/handlers/*.c))
 LIBRARIES := $(BUILD)/libtine.a $(BUILD)/libtine.so $(BUILD)/tine.pc
 TOOLS := $(patsubst tests/lib/%.c,$(BUILD)/tests/lib/%,\
 	$(wildcard tests/lib/*.c))
@@ -137,24 +139,23 @@ $(BUILD)/obj/master/cmdline.o: private CPPFLAGS += \
 	-DCMDLINE_FLAGS='"$(strip $(CFLAGS))"' \
 	-DCMDLINE_LIBBSD='"$(shell pkg-config --modversion libbsd)"'
 
-# A loadable handler, as a user would build it.
+# A handler, as a user would build it: to be loaded, and to be a program.
 define loadable
 $(BUILD)/$1/%.so: tests/$2/%.c $(BUILD)/flags
 	$$(call say,SO,$$@)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$$(CC) -D_GNU_SOURCE -Ishared/public $$(CFLAGS) -MMD -MP -shared \
 		-o $$@ $$<
+
+$(BUILD)/$1/%: tests/$2/%.c $(BUILD)/libtine.a
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(CC) -D_GNU_SOURCE -Ishared/public $$(CFLAGS) $$(LDFLAGS) -pie \
+		-MMD -MP -MF $$@.main.d -o $$@ $$< $(BUILD)/libtine.a \
+		'-Wl,--export-dynamic-symbol=tine_*' $$(LIBS) $$(LIBS_JSON)
 endef
 $(eval $(call loadable,tests/handlers,handlers))
 $(eval $(call loadable,examples,examples))
-
-# The same with a main(), as a user would link it.
-$(PROGRAMS): $(BUILD)/examples/%: tests/examples/%.c $(BUILD)/libtine.a
-	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -D_GNU_SOURCE -Ishared/public $(CFLAGS) $(LDFLAGS) -pie -MMD \
-		-MP -MF $@.main.d -o $@ $< $(BUILD)/libtine.a \
-		'-Wl,--export-dynamic-symbol=tine_*' $(LIBS) $(LIBS_JSON)
 
 $(BUILD)/tests/lib/%: tests/lib/%.c $(BUILD)/flags
 	$(call say,CC,$@)
@@ -264,7 +265,7 @@ FORCE:
 	check-header check-manuals unit test fuzz bench soak install \
 	uninstall clean help
 
-tests: all $(UNITS) $(TESTMODS) $(TOOLS) $(CHAOS) ## build what the tests need
+tests: all $(UNITS) $(TESTMODS) $(TESTPROGRAMS) $(TOOLS) $(CHAOS) ## build what the tests need
 
 fuzzers: $(FUZZERS) ## build the fuzz targets (clang)
 
@@ -288,12 +289,8 @@ check-manuals:
 		grep -v 'referenced manual not found' >&2; \
 		[ $$? -eq 1 ]
 
-# Authors of handlers use other dialects than we do, and C++.
 check-header:
-	$(Q)$(CC) -std=c11 -pedantic -Werror -Wall -Wextra -fsyntax-only \
-		-x c shared/public/tine.h
-	$(Q)clang -std=c++11 -pedantic -Werror -Wall -Wextra -fsyntax-only \
-		-x c++ shared/public/tine.h
+	$(Q)scripts/header
 
 unit: $(UNITS) ## run the unit tests
 	$(Q)scripts/unit $(BUILD)

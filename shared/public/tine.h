@@ -151,24 +151,33 @@ struct tine_handler {
  * TINE_HANDLER(.name = "echo", .data = echo_data); defines the handler. The
  * server compiles its built-in handlers with a TINE_HANDLER_SYMBOL each; in a
  * shared object the symbol is always tine_handler. In C++ it needs C++20 and
- * the fields in the order of the struct; before that write out what it does,
- * with size, abi and every field in order.
+ * the fields in the order of the struct; before C++20 do what it does, with a
+ * function that fills a struct tine_handler of zeros. C++ must say "struct",
+ * for there are functions of the same names.
  */
 #ifndef TINE_HANDLER_SYMBOL
 #define TINE_HANDLER_SYMBOL tine_handler
 #endif
-#ifdef __cplusplus
-#define TINE_EXTERN extern "C"
-#else
-#define TINE_EXTERN extern
-#endif
-#define TINE_HANDLER(...)                                                      \
-	TINE_EXTERN TINE_EXPORT const struct tine_handler TINE_HANDLER_SYMBOL; \
+#define TINE_DEFINE(...)                                                       \
+	extern TINE_EXPORT const struct tine_handler TINE_HANDLER_SYMBOL;      \
 	const struct tine_handler TINE_HANDLER_SYMBOL = {                      \
 		.size = sizeof(struct tine_handler),                           \
 		.abi = TINE_ABI,                                               \
 		__VA_ARGS__                                                    \
 	}
+#ifndef __cplusplus
+#define TINE_HANDLER(...) TINE_DEFINE(__VA_ARGS__)
+#else
+/* g++ would warn of each callback that is left out. */
+#define TINE_HANDLER(...)                                                      \
+	extern "C" {                                                           \
+	_Pragma("GCC diagnostic push")                                         \
+	    _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"") \
+		TINE_DEFINE(__VA_ARGS__);                                      \
+	_Pragma("GCC diagnostic pop")                                          \
+	}                                                                      \
+	static_assert(true, "the end of a declaration")
+#endif
 
 /* ---- input ---- */
 

@@ -29,11 +29,13 @@ def running(exe):
 
 class Background:
     def __init__(self, stage, folder, args, *, user=None, cwd=None,
-                 start=True):
+                 start=True, program=None):
+        # program: instead of the stage's
         self.stage = stage
+        self.program = program or stage.tine
         self.folder = folder
         self.user = user
-        self.argv = [stage.tine, "-d", "-L", "tine.log", "-p", "tine.pid",
+        self.argv = [self.program, "-d", "-L", "tine.log", "-p", "tine.pid",
                      "-C", "control.sock", *map(str, args)]
         self.options = {"cwd": cwd or folder, "stdin": subprocess.DEVNULL}
         if user:
@@ -96,7 +98,7 @@ class Background:
     def close(self):
         """End what is left; returns the titles of those that had to be
         killed."""
-        left = running(self.stage.tine)
+        left = running(self.program)
         killed = []
         for pid in left:
             with contextlib.suppress(ProcessLookupError):

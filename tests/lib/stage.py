@@ -37,6 +37,10 @@ class Stage:
     def example(self, name):
         return self._take(f"examples/{name}.so")
 
+    def program(self, name):
+        """The path of a handler's own program."""
+        return self._take(name)
+
     def tool(self, name):
         return self._take(f"tests/lib/{name}")
 

@@ -87,6 +87,14 @@ def test_http_hello_by_hand(tine, fixed_ports, stage):
     assert "Hello World!" in body
 
 
+def test_http_hello_by_hand_with_a_main_of_its_own(tine, fixed_ports, stage):
+    fixed_ports(8080)
+    t = tine("-l", "8080", "-n", "auto", control=None,
+             program=stage.program("examples/http_hello"))
+    assert t.listeners == [("tcp://:8080", "http_hello")]
+    assert "Hello World!" in curl("-i", "127.0.0.1:8080")
+
+
 def test_uppercase_echo_in_c(tine, fixed_ports):
     fixed_ports(8888)
     t = tine("-l", "tcp4://:8888", "upper", control=None)

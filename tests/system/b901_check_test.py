@@ -31,6 +31,7 @@ def test_the_tree_as_it_is_passes_the_layers(tree):
 @pytest.mark.parametrize("path, include", [
     ("master/planted.c", '"child/child.h"'),
     ("master/planted.c", "<tine.h>"),
+    ("master/main.c", '"child/child.h"'),
     ("child/planted.c", '"master/master.h"'),
     ("shared/planted.c", '"child/child.h"'),
     ("shared/planted.h", '"master/master.h"'),
@@ -80,3 +81,29 @@ def test_make_check_fails_on_unformatted_code_and_on_a_wrong_include(tree):
     assert "planted.c:3:" in done.stdout
     assert "should be clang-formatted" in done.stdout
     assert 'includes "child/child.h" from a layer' in done.stdout
+
+
+def test_the_public_header_as_it_is_passes(tree):
+    done = run(tree, "scripts/header")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("planted, said", [
+    ("TINE_EXPORT int tine_planted(int);",
+     "no comment before: TINE_EXPORT int tine_planted(int);"),
+    ("struct tine_planted {\n\tint a;\n};", "no comment before: struct"),
+    ("/* x */\nenum tine_planted { TINE_A };\nstruct ev_loop;",
+     "names of our libraries"),
+    ("/* x */\nTINE_EXPORT int tine_planted(int new);",
+     "g++ -std=c++11 refuses it"),
+    ("/* x */\nstruct tine_planted {\n\tint a;;\n};",
+     "clang -std=c11 refuses it"),
+])
+def test_what_users_of_the_header_would_trip_over_is_named(
+        tree, planted, said):
+    header = tree / "shared/public/tine.h"
+    text = header.read_text()
+    header.write_text(text.replace("/* ---- input ---- */", planted, 1))
+    done = run(tree, "scripts/header")
+    assert done.returncode == 1
+    assert said in done.stdout

@@ -41,7 +41,8 @@ def installed(tmp_path):
 
 
 INSTALLED = {
-    "bin/tine", "bin/tinectl", "include/tine.h",
+    "bin/tine", "bin/tinectl", "include/tine.h", "lib/libtine.a",
+    "lib/libtine.so", "lib/libtine.so.1", "lib/pkgconfig/tine.pc",
     "share/man/man8/tine.8", "share/man/man8/tinectl.8",
     "share/man/man5/tine.yaml.5",
     "share/bash-completion/completions/tine",
@@ -67,7 +68,9 @@ def test_what_is_installed_names_the_programs_where_they_are(installed):
     assert "ExecStart=/opt/tine/bin/tine " in unit.read_text()
     rules = (folder / "opt/tine/share/tine/logrotate").read_text()
     assert "/opt/tine/bin/tinectl reopen\n" in rules
-    assert "/usr/local" not in unit.read_text() + rules
+    flags = (folder / "opt/tine/lib/pkgconfig/tine.pc").read_text()
+    assert "\nprefix=/opt/tine\n" in flags
+    assert "/usr/local" not in unit.read_text() + rules + flags
 
 
 def test_uninstall_removes_what_install_put_there_and_nothing_else(installed):

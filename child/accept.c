@@ -207,7 +207,7 @@ accept_some(struct listener *l, unsigned most)
 		fd =
 		    accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1)
-			conn_open(l->server, fd);
+			conn_open(l->server, fd, l->listen);
 		else if (!on_error(l, errno))
 			return;
 	}
@@ -304,6 +304,7 @@ accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
 	} else {
 		l->server = &ch->servers[slot->server];
 		l->id = slot->id;
+		l->listen = slot->listen;
 		l->is_unix =
 		    l->server->conf->listens[slot->listen].scheme == URL_UNIX;
 		set_options(fd, &l->server->conf->listens[slot->listen]);

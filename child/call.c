@@ -29,7 +29,7 @@ call_enter(struct tine_child *s, const struct tine_conn *c,
 	/* Stays behind the callback: whose was the last one? */
 	if (ch->doing.server != s)
 		board_set(ch->board, BOARD_DOING_SERVER,
-		    (uint64_t)(s - ch->servers) + 1);
+		    (uint64_t)(server_origin(s) - ch->servers) + 1);
 	/* The time of this turn: good enough, and no call into the system. */
 	ch->doing = (struct doing){ s, c, what };
 	board_set(ch->board, BOARD_DOING_SINCE_NS,
@@ -137,4 +137,17 @@ call_refuse(const struct tine_child *s, const char *call)
 	}
 	errno = EPERM;
 	return true;
+}
+
+void
+call_detached(struct tine_conn *c, int fd, const void *unread, size_t len)
+{
+	struct tine_child *s = conn_server(c);
+	struct tine_conn *current = s->child->current;
+
+	s->child->current = NULL;
+	call_enter(s, c, BOARD_IN_DETACHED);
+	s->handler.detached(server_origin(s), fd, unread, len);
+	call_leave(s);
+	s->child->current = current == c ? NULL : current;
 }

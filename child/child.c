@@ -70,7 +70,7 @@ child_each_conn(struct child *ch, void (*fn)(struct tine_conn *))
 	size_t i;
 
 	for (i = 0; i < ch->nservers; i++)
-		slab_each(&ch->servers[i].slab, fn);
+		server_each_conn(&ch->servers[i], fn);
 }
 
 static void

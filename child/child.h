@@ -60,6 +60,12 @@ struct option_value {
  * know as their child. */
 struct tine_child {
 	struct child *child;
+	/* Connections with callbacks of their own (outbound, adopted) belong to
+	 * a side of the server that made them. */
+	struct tine_child *origin; /* of a side; NULL: of the configuration */
+	SLIST_HEAD(, tine_child) sides;
+	SLIST_ENTRY(tine_child) side;
+	const struct tine_handler *events; /* what makes a side */
 	const struct conf_server *conf;
 	struct tine_handler handler; /* a copy; unknown fields are null */
 	void *library;               /* of dlopen, or NULL */
@@ -89,7 +95,8 @@ struct listener {
 	ev_io io;
 	ev_timer rest; /* after EINVAL */
 	struct tine_child *server;
-	uint32_t id; /* of the slot, as the master counts */
+	uint32_t id;     /* of the slot, as the master counts */
+	uint32_t listen; /* of the server */
 	bool is_polled;
 	bool is_kept; /* CTL_SLOT_KEEP: polled also while draining */
 	bool is_unix;
@@ -275,6 +282,13 @@ void reader_run(struct conf *, const struct conf *said, struct origin_list *,
 int server_init(struct tine_child *, struct child *, const struct conf_server *,
     struct err *);
 void server_fini(struct tine_child *);
+/* The side with these callbacks, made when it is first needed; NULL: errno is
+ * ENOMEM, or EINVAL for what is no handler. */
+struct tine_child *server_side(struct tine_child *,
+    const struct tine_handler *events);
+/* What handlers know as their child. */
+struct tine_child *server_origin(struct tine_child *);
+void server_each_conn(struct tine_child *, void (*fn)(struct tine_conn *));
 /* Call start; *stop becomes true when the handler ends the whole server. */
 int server_start(struct tine_child *, bool *stop, struct err *);
 void server_stop(struct tine_child *);

@@ -11,9 +11,12 @@
 #include <errno.h>
 
 #include "child/child.h"
+#include "child/connect.h"
 
 static const uint8_t conn_next[CONN_NSTATES] = {
-	[CONN_FREE] = BIT(CONN_OPEN),
+	[CONN_FREE] = BIT(CONN_CONNECTING) | BIT(CONN_OPEN),
+	[CONN_CONNECTING] =
+	    BIT(CONN_OPEN) | BIT(CONN_FLUSHING) | BIT(CONN_CLOSED),
 	[CONN_OPEN] = BIT(CONN_FLUSHING) | BIT(CONN_CLOSED),
 	[CONN_FLUSHING] = BIT(CONN_LINGERING) | BIT(CONN_CLOSED),
 	[CONN_LINGERING] = BIT(CONN_CLOSED),
@@ -61,10 +64,14 @@ obey(struct tine_conn *c, enum tine_action action)
 		child_shutdown(conn_server(c));
 		return;
 	case TINE_DETACH:
-		break;
+		if (conn_server(c)->handler.detached == NULL)
+			break;
+		c->is_detaching = true;
+		conn_finish(c, TINE_LOCAL);
+		return;
 	}
 	server_blame(conn_server(c),
-	    "an action that is unknown or not built yet");
+	    "an action that is unknown, or TINE_DETACH without detached");
 	conn_finish(c, TINE_ERROR);
 }
 
@@ -85,6 +92,7 @@ forget(struct tine_conn *c)
 	struct child *ch = conn_server(c)->child;
 
 	ev_io_stop(ch->loop, &c->io);
+	connect_end(c);
 	deadline_end(c);
 	output_fini(c);
 	if (ch->window.conn == c)
@@ -103,22 +111,13 @@ drop_extra(struct tine_conn *c)
 	c->extra = NULL;
 }
 
-void
-conn_close(struct tine_conn *c, enum tine_cause cause, int err)
+/* Nobody has a claim on it any more. */
+static void
+bury(struct tine_conn *c)
 {
 	struct tine_child *s = conn_server(c);
 	struct child *ch = s->child;
 
-	if (c->state == CONN_CLOSED)
-		return;
-	conn_set_state(c, CONN_CLOSED);
-	forget(c);
-	call_close(c, cause, err);
-	trace_close(c, cause, err);
-	board_add(ch->board,
-	    (enum board_counter)((unsigned)BOARD_CLOSED + (unsigned)cause), 1);
-	if (cause == TINE_OVERFLOW)
-		board_add(ch->board, BOARD_DROPPED, 1);
 	s->nconns--;
 	ch->nconns--;
 	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
@@ -128,6 +127,56 @@ conn_close(struct tine_conn *c, enum tine_cause cause, int err)
 		STAILQ_INSERT_TAIL(&ch->dead, c, link);
 	accept_on_close(s);
 	drain_check(ch);
+}
+
+static void
+count_close(const struct tine_conn *c, enum tine_cause cause, int err)
+{
+	struct child *ch = conn_server(c)->child;
+
+	trace_close(c, cause, err);
+	board_add(ch->board,
+	    (enum board_counter)((unsigned)BOARD_CLOSED + (unsigned)cause), 1);
+	if (cause == TINE_OVERFLOW)
+		board_add(ch->board, BOARD_DROPPED, 1);
+}
+
+void
+conn_close(struct tine_conn *c, enum tine_cause cause, int err)
+{
+	if (c->state == CONN_CLOSED)
+		return;
+	conn_set_state(c, CONN_CLOSED);
+	forget(c);
+	call_close(c, cause, err);
+	count_close(c, cause, err);
+	bury(c);
+}
+
+void
+conn_unmake(struct tine_conn *c)
+{
+	conn_set_state(c, CONN_CLOSED);
+	forget(c);
+	bury(c);
+}
+
+/* All output is out: from here on the descriptor is the handler's. */
+static void
+hand_over(struct tine_conn *c)
+{
+	struct child *ch = conn_server(c)->child;
+	size_t len;
+	const void *unread = tine_peek(c, &len);
+	int fd = c->io.fd;
+
+	ev_io_stop(ch->loop, &c->io);
+	conn_set_state(c, CONN_CLOSED);
+	call_detached(c, fd, unread, len);
+	forget(c);
+	count_close(c, TINE_LOCAL, 0);
+	c->io.fd = -1;
+	bury(c);
 }
 
 void
@@ -146,8 +195,13 @@ conn_abort(struct tine_conn *c, enum tine_cause cause, int err)
 void
 conn_finish(struct tine_conn *c, enum tine_cause cause)
 {
-	if (c->state != CONN_OPEN)
+	if (c->state != CONN_OPEN && c->state != CONN_CONNECTING)
 		return;
+	if (c->state == CONN_CONNECTING) {
+		/* There is nobody yet who could be told goodbye. */
+		output_fini(c);
+		c->eof_seen = true;
+	}
 	c->cause = (uint8_t)cause;
 	conn_set_state(c, CONN_FLUSHING);
 }
@@ -219,8 +273,12 @@ advance(struct tine_conn *c, bool *asked)
 		if (conn_server(c)->child->staged > 0)
 			return true;
 	}
-	if (c->state == CONN_FLUSHING && output_bytes(c) == 0)
-		say_fin(c);
+	if (c->state == CONN_FLUSHING && output_bytes(c) == 0) {
+		if (c->is_detaching)
+			hand_over(c);
+		else
+			say_fin(c);
+	}
 	return false;
 }
 
@@ -251,6 +309,8 @@ conn_settle(struct tine_conn *c)
 	struct child *ch = conn_server(c)->child;
 	bool asked = false;
 
+	if (c->state == CONN_CONNECTING)
+		return;
 	do {
 		if (c->state == CONN_CLOSED)
 			break;
@@ -285,6 +345,10 @@ on_event(struct ev_loop *loop, ev_io *w, int revents)
 	struct tine_conn *c = (struct tine_conn *)(void *)w;
 
 	(void)loop;
+	if (c->state == CONN_CONNECTING) {
+		connect_on_event(c);
+		return;
+	}
 	if (revents & EV_WRITE)
 		on_writable(c);
 	if ((revents & EV_READ) && c->state == CONN_LINGERING)
@@ -296,7 +360,7 @@ on_event(struct ev_loop *loop, ev_io *w, int revents)
 
 /* Everything it needs but the callbacks; NULL: no memory. */
 static struct tine_conn *
-conn_new(struct tine_child *s, int fd)
+conn_new(struct tine_child *s, enum conn_state state, int fd, size_t listener)
 {
 	struct child *ch = s->child;
 	struct tine_conn *c = slab_take(&s->slab, &ch->handles);
@@ -310,16 +374,20 @@ conn_new(struct tine_child *s, int fd)
 		slab_give(&s->slab, c);
 		return NULL;
 	}
-	conn_set_state(c, CONN_OPEN);
+	c->listener = (uint16_t)MIN_OF(listener, CONN_NO_LISTENER);
+	conn_set_state(c, state);
+	s->nconns++;
+	ch->nconns++;
+	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
 	return c;
 }
 
 void
-conn_open(struct tine_child *s, int fd)
+conn_open(struct tine_child *s, int fd, size_t listener)
 {
 	static struct log_limit limit = { .burst = 1 };
 	struct child *ch = s->child;
-	struct tine_conn *c = conn_new(s, fd);
+	struct tine_conn *c = conn_new(s, CONN_OPEN, fd, listener);
 	unsigned missed;
 
 	if (c == NULL) {
@@ -329,11 +397,52 @@ conn_open(struct tine_child *s, int fd)
 		return;
 	}
 	trace_open(c);
-	s->nconns++;
-	ch->nconns++;
 	board_add(ch->board, BOARD_ACCEPTED, 1);
-	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
 	conn_call(c, BOARD_IN_OPEN, s->handler.open);
+	conn_settle(c);
+}
+
+struct tine_conn *
+conn_make(struct tine_child *s, const struct tine_handler *events, int fd,
+    void *context)
+{
+	struct tine_child *side = s;
+	struct tine_conn *c;
+
+	if (s->child->nconns >= s->child->max_conns) {
+		errno = EMFILE;
+		return NULL;
+	}
+	if (events != NULL)
+		side = server_side(s, events);
+	if (side == NULL)
+		return NULL;
+	c = conn_new(side, CONN_CONNECTING, fd, CONN_NO_LISTENER);
+	if (c == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (context != NULL && tine_set_context(c, context) == -1) {
+		c->io.fd = -1;
+		conn_unmake(c);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return c;
+}
+
+void
+conn_begin(struct tine_conn *c)
+{
+	const struct tine_handler *h = &conn_server(c)->handler;
+
+	conn_set_state(c, CONN_OPEN);
+	/* Who speaks first here is for the protocol to say. */
+	c->has_received = true;
+	trace_open(c);
+	conn_call(c, BOARD_IN_OPEN, h->open);
+	if (c->state == CONN_OPEN && input_bytes(c) > 0)
+		conn_call(c, BOARD_IN_DATA, h->data);
 	conn_settle(c);
 }
 
@@ -421,7 +530,35 @@ tine_handle(const struct tine_conn *c)
 struct tine_child *
 tine_child(const struct tine_conn *c)
 {
-	return conn_server(c);
+	return server_origin(conn_server(c));
+}
+
+int
+tine_set_context(struct tine_conn *c, void *context)
+{
+	struct conn_extra *x;
+
+	if (call_is_foreign(NULL, "tine_set_context"))
+		return -1;
+	x = conn_extra(c);
+	if (x == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	x->context = context;
+	return 0;
+}
+
+void *
+tine_context(const struct tine_conn *c)
+{
+	return c->extra == NULL ? NULL : c->extra->context;
+}
+
+size_t
+tine_listener(const struct tine_conn *c)
+{
+	return c->listener == CONN_NO_LISTENER ? SIZE_MAX : c->listener;
 }
 
 void

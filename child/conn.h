@@ -17,11 +17,12 @@ struct doing;
 struct handle_table;
 
 /*
- * FREE > OPEN > FLUSHING > LINGERING > CLOSED > FREE; to CLOSED from each but
- * FREE.
+ * FREE > [CONNECTING >] OPEN > FLUSHING > LINGERING > CLOSED > FREE; to CLOSED
+ * from each but FREE.
  */
 enum conn_state {
 	CONN_FREE,
+	CONN_CONNECTING, /* outbound or adopted: open was not called yet */
 	CONN_OPEN,
 	CONN_FLUSHING,  /* no more callbacks but close; output goes out */
 	CONN_LINGERING, /* FIN is sent; input is thrown away until EOF */
@@ -70,11 +71,17 @@ struct output {
 	size_t size;                /* of this, for the pool */
 };
 
+struct connect;
+struct own_deadlines;
 /* What few connections need, or none for long. */
 struct conn_extra {
 	struct tine_conn *conn;
-	size_t size;          /* of this, for the pool */
-	struct deadline life; /* with a configured lifetime */
+	void *context;             /* the handler's */
+	struct connect *connect;   /* while it is on its way */
+	struct own_deadlines *own; /* tine_set_timeout() was called */
+	size_t size;               /* of this, for the pool */
+	struct deadline life;      /* with a configured lifetime */
+	bool is_life_listed;
 	/* for the level debug: */
 	bool is_traced;
 	double opened; /* child_now() */
@@ -96,6 +103,7 @@ struct tine_conn {
 	uint8_t state;            /* enum conn_state */
 	uint8_t phase_kind;       /* enum deadline_kind */
 	uint8_t cause;            /* enum tine_cause of a close under way */
+	uint16_t listener;        /* of its server, or CONN_NO_LISTENER */
 	bool is_dirty : 1;        /* is in the dirty */
 	bool is_blocked : 1;      /* the socket took less than it was given */
 	bool is_congested : 1;    /* past output-high */
@@ -107,7 +115,13 @@ struct tine_conn {
 	bool has_consumed : 1; /* the handler took bytes */
 	bool eof_seen : 1;
 	bool eof_told : 1;
+	bool is_detaching : 1;  /* the handler gets the descriptor */
+	bool is_listed : 1;     /* in the deadlines of its phase */
+	bool has_own_phase : 1; /* its phase waits as long as it was told to */
 };
+
+/* Outbound or adopted. */
+#define CONN_NO_LISTENER UINT16_MAX
 
 /* Fine enough for what asks for an age; 32 bits of it last eight years. */
 #define CONN_TICKS_PER_SEC 16
@@ -172,6 +186,7 @@ void call_notice(struct tine_conn *, enum board_callback,
     void (*fn)(struct tine_conn *));
 bool call_quiesce(struct tine_conn *);
 void call_close(struct tine_conn *, enum tine_cause, int err);
+void call_detached(struct tine_conn *, int fd, const void *unread, size_t len);
 
 static inline struct tine_child *
 conn_server(const struct tine_conn *c)
@@ -183,8 +198,20 @@ conn_server(const struct tine_conn *c)
 /* What is rare about it, made when it is first needed; NULL: no memory. To look
  * only, c->extra will do. */
 struct conn_extra *conn_extra(struct tine_conn *);
-/* Serve fd, which is owned from here on, also on failure. */
-void conn_open(struct tine_child *, int fd);
+/* Serve fd, which came by that listener of the server and is owned from here
+ * on, also on failure. */
+void conn_open(struct tine_child *, int fd, size_t listener);
+/*
+ * A connection that was not accepted: CONNECTING, with the callbacks of events,
+ * or of the server when that is NULL. fd may be -1 until connected. NULL with
+ * errno ENOMEM or EMFILE, and fd is the caller's.
+ */
+struct tine_conn *conn_make(struct tine_child *,
+    const struct tine_handler *events, int fd, void *context);
+/* Undo conn_make(): no callback is called. */
+void conn_unmake(struct tine_conn *);
+/* CONNECTING > OPEN: call open, and deliver the input that came with it. */
+void conn_begin(struct tine_conn *);
 /* The one way out; harmless twice. err is an errno value or 0. */
 void conn_close(struct tine_conn *, enum tine_cause, int err);
 /* Reset: the peer learns that its answer is not whole. */
@@ -219,6 +246,8 @@ void trace_close(const struct tine_conn *, enum tine_cause, int err);
 void input_read(struct tine_conn *);
 /* Read and throw away; closes at end-of-file. */
 void input_discard(struct tine_conn *);
+/* Keep these bytes behind what is kept; -1: ENOMEM. */
+int input_keep(struct tine_conn *, const void *, size_t len);
 /* After a callback: keep what it left, give back what is empty. */
 void input_settle(struct tine_conn *);
 void input_fini(struct tine_conn *);

@@ -7,11 +7,15 @@
  * moved when the head is, but looks again when it fires.
  */
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 
 #include "child/child.h"
 
 /* Timers may fire a little early by rounding: not worth another turn. */
 #define SLACK_SECONDS 0.001
+/* Of what tine_set_timeout() takes: ten years. */
+#define OWN_SECONDS_MAX 3e8
 
 static const enum tine_cause causes[DEADLINE_NKINDS] = {
 	[DEADLINE_FIRST_BYTE] = TINE_FIRST_BYTE,
@@ -106,6 +110,106 @@ enlist(struct deadline_list *l, struct deadline *d)
 		wake_for(l, d);
 }
 
+/* ---- of one connection only ---- */
+
+/* Timeouts that tine_set_timeout() gave one connection. Its timers are not
+ * moved with each request either: they look again when they fire. */
+struct own_deadlines {
+	struct tine_conn *conn;
+	double seconds[DEADLINE_NKINDS]; /* negative: as configured */
+	ev_timer phase, life;
+};
+
+static double
+own_seconds(const struct tine_conn *c, enum deadline_kind kind)
+{
+	return c->extra == NULL || c->extra->own == NULL
+	    ? -1
+	    : c->extra->own->seconds[kind];
+}
+
+static void
+own_wake(struct own_deadlines *o, ev_timer *w, double at)
+{
+	struct ev_loop *loop = conn_server(o->conn)->child->loop;
+	double wait = at - child_now(conn_server(o->conn)->child);
+
+	if (ev_is_active(w) && ev_timer_remaining(loop, w) <= wait)
+		return;
+	ev_timer_stop(loop, w);
+	ev_timer_set(w, MAX_OF(wait, 0.), 0.);
+	ev_timer_start(loop, w);
+}
+
+static void
+on_own_phase(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct own_deadlines *o = w->data;
+	struct tine_conn *c = o->conn;
+	enum deadline_kind kind = (enum deadline_kind)c->phase_kind;
+	double now = child_now(conn_server(c)->child);
+
+	(void)loop;
+	(void)revents;
+	if (!c->has_own_phase)
+		return;
+	if (c->phase.at <= now + SLACK_SECONDS && is_heard_late(c, kind))
+		c->phase.at = now + o->seconds[kind];
+	if (c->phase.at > now + SLACK_SECONDS)
+		own_wake(o, w, c->phase.at);
+	else
+		expire(c, kind);
+}
+
+static void
+on_own_life(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct own_deadlines *o = w->data;
+
+	(void)loop;
+	(void)revents;
+	expire(o->conn, DEADLINE_LIFETIME);
+}
+
+static struct own_deadlines *
+own_of(struct tine_conn *c)
+{
+	struct conn_extra *x = conn_extra(c);
+	struct own_deadlines *o;
+	size_t i;
+
+	if (x == NULL || x->own != NULL)
+		return x == NULL ? NULL : x->own;
+	o = malloc(sizeof(*o));
+	if (o == NULL)
+		return NULL;
+	o->conn = c;
+	for (i = 0; i < DEADLINE_NKINDS; i++)
+		o->seconds[i] = -1;
+	ev_init(&o->phase, on_own_phase);
+	ev_init(&o->life, on_own_life);
+	o->phase.data = o;
+	o->life.data = o;
+	x->own = o;
+	return o;
+}
+
+static void
+own_end(struct tine_conn *c)
+{
+	struct own_deadlines *o = c->extra == NULL ? NULL : c->extra->own;
+	struct ev_loop *loop = conn_server(c)->child->loop;
+
+	if (o == NULL)
+		return;
+	ev_timer_stop(loop, &o->phase);
+	ev_timer_stop(loop, &o->life);
+	c->extra->own = NULL;
+	free(o);
+}
+
+/* ---- of all ---- */
+
 void
 deadline_init(struct tine_child *s)
 {
@@ -152,6 +256,7 @@ deadline_begin(struct tine_conn *c)
 		return 0;
 	if (conn_extra(c) == NULL)
 		return -1;
+	c->extra->is_life_listed = true;
 	enlist(l, &c->extra->life);
 	return 0;
 }
@@ -192,34 +297,100 @@ leave_phase(struct tine_conn *c)
 	if (c->phase_kind == DEADLINE_NONE)
 		return;
 	l = &conn_server(c)->deadlines[c->phase_kind];
-	if (l->seconds > 0)
+	if (c->is_listed)
 		TAILQ_REMOVE(&l->entries, &c->phase, entry);
+	c->is_listed = false;
+	c->has_own_phase = false;
 	c->phase_kind = DEADLINE_NONE;
+}
+
+static void
+enter_phase(struct tine_conn *c, enum deadline_kind kind)
+{
+	struct deadline_list *l = &conn_server(c)->deadlines[kind];
+	double own = own_seconds(c, kind);
+
+	c->phase_kind = (uint8_t)kind;
+	if (own > 0) {
+		c->phase.at = child_now(conn_server(c)->child) + own;
+		c->has_own_phase = true;
+		own_wake(c->extra->own, &c->extra->own->phase, c->phase.at);
+	} else if (own < 0 && l->seconds > 0) {
+		c->is_listed = true;
+		enlist(l, &c->phase);
+	}
 }
 
 void
 deadline_update(struct tine_conn *c)
 {
 	enum deadline_kind kind = phase_of(c);
-	struct deadline_list *l = &conn_server(c)->deadlines[kind];
 
 	if (kind != c->phase_kind || is_refreshed(c, kind)) {
 		leave_phase(c);
-		c->phase_kind = (uint8_t)kind;
-		if (l->seconds > 0)
-			enlist(l, &c->phase);
+		enter_phase(c, kind);
 	}
 	c->has_read = false;
 	c->has_sent = false;
 	c->has_consumed = false;
 }
 
-void
-deadline_end(struct tine_conn *c)
+static void
+leave_life(struct tine_conn *c)
 {
 	struct deadline_list *l = &conn_server(c)->deadlines[DEADLINE_LIFETIME];
 
+	if (c->extra == NULL || !c->extra->is_life_listed)
+		return;
+	TAILQ_REMOVE(&l->entries, &c->extra->life, entry);
+	c->extra->is_life_listed = false;
+}
+
+void
+deadline_end(struct tine_conn *c)
+{
 	leave_phase(c);
-	if (l->seconds > 0)
-		TAILQ_REMOVE(&l->entries, &c->extra->life, entry);
+	leave_life(c);
+	own_end(c);
+}
+
+/* ---- tine.h ---- */
+
+int
+tine_set_timeout(struct tine_conn *c, enum tine_timeout which, double seconds)
+{
+	static const enum deadline_kind kinds[] = {
+		[TINE_T_FIRST_BYTE] = DEADLINE_FIRST_BYTE,
+		[TINE_T_READ] = DEADLINE_READ,
+		[TINE_T_WRITE] = DEADLINE_WRITE,
+		[TINE_T_IDLE] = DEADLINE_IDLE,
+		[TINE_T_LIFETIME] = DEADLINE_LIFETIME,
+	};
+	enum deadline_kind kind;
+	struct own_deadlines *o;
+
+	if (call_is_foreign(NULL, "tine_set_timeout"))
+		return -1;
+	if ((size_t)which >= nitems(kinds) || !(seconds >= 0) ||
+	    seconds > OWN_SECONDS_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (c->state == CONN_CLOSED || (o = own_of(c)) == NULL) {
+		errno = c->state == CONN_CLOSED ? EPIPE : ENOMEM;
+		return -1;
+	}
+	kind = kinds[which];
+	o->seconds[kind] = seconds;
+	if (kind == DEADLINE_LIFETIME) {
+		leave_life(c);
+		ev_timer_stop(conn_server(c)->child->loop, &o->life);
+		if (seconds > 0)
+			own_wake(o, &o->life,
+			    child_now(conn_server(c)->child) + seconds);
+	} else if (c->phase_kind == kind) {
+		leave_phase(c);
+		enter_phase(c, kind);
+	}
+	return 0;
 }

@@ -157,7 +157,6 @@ check_built(const struct tine_handler *h, struct err *err)
 		{ "frame", h->frame != NULL },
 		{ "datagram", h->datagram != NULL },
 		{ "run", h->run != NULL },
-		{ "detached", h->detached != NULL },
 	};
 	size_t i;
 

@@ -71,16 +71,32 @@ make_room(struct tine_conn *c, size_t more)
 	return 0;
 }
 
-static int
-keep(struct tine_conn *c, const char *bytes, size_t len)
+int
+input_keep(struct tine_conn *c, const void *bytes, size_t len)
 {
 	if (make_room(c, len) == -1) {
-		conn_close(c, TINE_ERROR, ENOMEM);
+		errno = ENOMEM;
 		return -1;
 	}
 	(void)memcpy(c->input->bytes + c->input->end, bytes, len);
 	c->input->end += (uint32_t)len;
 	return 0;
+}
+
+static int
+keep(struct tine_conn *c, const char *bytes, size_t len)
+{
+	if (input_keep(c, bytes, len) == 0)
+		return 0;
+	conn_close(c, TINE_ERROR, ENOMEM);
+	return -1;
+}
+
+/* Will a callback look at it yet? */
+static bool
+is_needed(const struct tine_conn *c)
+{
+	return c->state <= CONN_OPEN || c->is_detaching;
 }
 
 void
@@ -90,12 +106,11 @@ input_settle(struct tine_conn *c)
 
 	if (ch->window.conn == c) {
 		ch->window.conn = NULL;
-		/* No callback will look at it any more. */
-		if (c->state == CONN_OPEN && ch->window.len > 0 &&
+		if (is_needed(c) && ch->window.len > 0 &&
 		    keep(c, ch->window.bytes, ch->window.len) == -1)
 			return;
 	}
-	if (c->input != NULL && (input_bytes(c) == 0 || c->state != CONN_OPEN))
+	if (c->input != NULL && (input_bytes(c) == 0 || !is_needed(c)))
 		input_fini(c);
 }
 

@@ -358,7 +358,7 @@ output_flush(struct tine_conn *c)
 static int
 refuse(const struct tine_conn *c)
 {
-	if (c->state != CONN_OPEN)
+	if (c->state != CONN_OPEN && c->state != CONN_CONNECTING)
 		errno = EPIPE;
 	else if (output_bytes(c) >= conn_server(c)->limits.output)
 		errno = ENOBUFS;

@@ -5,8 +5,10 @@
  * child. Runs in children.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "child/child.h"
@@ -82,10 +84,81 @@ server_init(struct tine_child *s, struct child *ch,
 	return 0;
 }
 
+struct tine_child *
+server_origin(struct tine_child *s)
+{
+	return s->origin == NULL ? s : s->origin;
+}
+
+static struct tine_child *
+make_side(struct tine_child *s, const struct tine_handler *events)
+{
+	struct tine_child *side = malloc(sizeof(*side));
+
+	if (side == NULL)
+		return NULL;
+	*side = (struct tine_child){
+		.child = s->child,
+		.origin = s,
+		.events = events,
+		.conf = s->conf,
+		.limits = s->limits,
+		.read_bytes = s->read_bytes,
+		.budget_bytes = s->budget_bytes,
+		.budget_messages = s->budget_messages,
+	};
+	(void)memcpy(&side->handler, events,
+	    MIN_OF(events->size, sizeof(side->handler)));
+	slab_init(&side->slab, events->conn_size);
+	deadline_init(side);
+	SLIST_INSERT_HEAD(&s->sides, side, side);
+	return side;
+}
+
+struct tine_child *
+server_side(struct tine_child *s, const struct tine_handler *events)
+{
+	struct tine_child *side;
+
+	SLIST_FOREACH(side, &s->sides, side)
+		if (side->events == events)
+			return side;
+	if (events->abi != TINE_ABI || events->name == NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return make_side(s, events);
+}
+
+void
+server_each_conn(struct tine_child *s, void (*fn)(struct tine_conn *))
+{
+	struct tine_child *side;
+
+	slab_each(&s->slab, fn);
+	SLIST_FOREACH(side, &s->sides, side)
+		slab_each(&side->slab, fn);
+}
+
+static void
+fini_sides(struct tine_child *s)
+{
+	struct tine_child *side;
+
+	while ((side = SLIST_FIRST(&s->sides)) != NULL) {
+		SLIST_REMOVE_HEAD(&s->sides, side);
+		assert(side->nconns == 0);
+		deadline_fini(side);
+		slab_fini(&side->slab);
+		free(side);
+	}
+}
+
 void
 server_fini(struct tine_child *s)
 {
 	assert(s->nconns == 0);
+	fini_sides(s);
 	ev_timer_stop(s->child->loop, &s->tick);
 	timer_fini(&s->timers);
 	deadline_fini(s);

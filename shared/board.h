@@ -62,6 +62,7 @@ enum board_callback {
 	BOARD_IN_OFFLOAD, /* in a thread, so never on the board */
 	BOARD_IN_DONE,    /* of what was offloaded */
 	BOARD_IN_TIMER,
+	BOARD_IN_DETACHED,
 	BOARD_NCALLBACKS
 };
 /* "no callback", "start", ... */

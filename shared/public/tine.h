@@ -48,7 +48,7 @@ enum tine_action {
 	TINE_OK,     /* go on */
 	TINE_CLOSE,  /* close when the output written so far is out */
 	TINE_ABORT,  /* close now with a reset, unsent output is lost */
-	TINE_DETACH, /* give the descriptor to the handler (not built yet) */
+	TINE_DETACH, /* give the descriptor to the handler: see detached */
 	TINE_STOP    /* stop the whole server; only with TINE_MAY_STOP */
 };
 
@@ -140,7 +140,10 @@ struct tine_handler {
 	 * Without it connections stay until the peer closes or the
 	 * drain-timeout. */
 	bool (*quiesce)(struct tine_conn *);
-	/* After TINE_DETACH, instead of close. */
+	/* After TINE_DETACH, instead of close, when the output written so far
+	 * is out: fd is the handler's from here on (non-blocking, close-on-exec),
+	 * and unread is what it did not consume, valid until this returns. A
+	 * connection that ends before that is closed as any other. */
 	void (*detached)(struct tine_child *, int fd, const void *unread,
 	    size_t len);
 	/* Blocking style: the whole life of a connection as one function. */
@@ -221,6 +224,27 @@ TINE_EXPORT void tine_close(struct tine_conn *);
 TINE_EXPORT void *tine_state(struct tine_conn *);
 /* A name for this connection that is never used again in this child. */
 TINE_EXPORT uint64_t tine_handle(const struct tine_conn *);
+/* A pointer of the handler's own for this connection, NULL at first; where each
+ * connection has some, conn_size costs less. -1: ENOMEM. */
+TINE_EXPORT int tine_set_context(struct tine_conn *, void *);
+TINE_EXPORT void *tine_context(const struct tine_conn *);
+/* Which listener of the server it came by, for tine_listener_url(); SIZE_MAX
+ * when it was not accepted. */
+TINE_EXPORT size_t tine_listener(const struct tine_conn *);
+enum tine_timeout {
+	TINE_T_FIRST_BYTE,
+	TINE_T_READ,
+	TINE_T_WRITE,
+	TINE_T_IDLE,
+	TINE_T_LIFETIME
+};
+/*
+ * Another timeout for this connection only, in seconds from now on; 0: none. It
+ * means what the key of that name in `timeouts` means. -1 and errno: EINVAL,
+ * ENOMEM, EPIPE when it is closed.
+ */
+TINE_EXPORT int tine_set_timeout(struct tine_conn *, enum tine_timeout,
+    double seconds);
 /* The child's view that this connection's handler was started with. */
 TINE_EXPORT struct tine_child *tine_child(const struct tine_conn *);
 /* Add n to the requests that status and metrics show. */
@@ -338,6 +362,39 @@ TINE_EXPORT struct tine_timer *tine_timer_start(struct tine_child *,
     void *arg);
 /* Also from its own callback. NULL is accepted. */
 TINE_EXPORT void tine_timer_stop(struct tine_timer *);
+
+/* ---- connections that were not accepted ---- */
+
+/*
+ * Connect to a tcp, tcp4, tcp6 or unix URL, within so many seconds, the time to
+ * look up its name included; names are looked up by a thread of tine_offload(),
+ * and several addresses are tried one after the other. events has the callbacks
+ * of this connection (start, stop, tick, options and flags mean nothing there)
+ * and must stay as it is for the life of the child; NULL: those of the server's
+ * own handler. context is what tine_context() gives.
+ *
+ * Returns a connection at once. What is written before open is sent after it.
+ * open is called when it is connected; close exactly once, also when nothing
+ * came of it and open was never called: cause TINE_ERROR, and err says why:
+ * ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENOENT (no such name), EAGAIN (name
+ * server, or a full unix queue). It counts as a connection of the child. NULL
+ * and errno: EINVAL the URL or the seconds, EDESTADDRREQ no host or port, EMFILE
+ * max-connections, EAGAIN the threads have enough to do, ENOMEM.
+ */
+TINE_EXPORT struct tine_conn *tine_connect(struct tine_child *,
+    const struct tine_handler *events, const char *url, double timeout,
+    void *context);
+/*
+ * Serve a connected stream socket that came from elsewhere; events and context
+ * as above. open is called by the loop later, and then data with the unread
+ * bytes, of which a copy is taken. On success fd is the server's (and becomes
+ * non-blocking and close-on-exec), else it stays the caller's. NULL and errno:
+ * ENOTSOCK a file, EINVAL not a stream or a listener, ENOTCONN, EMFILE
+ * max-connections, ENOMEM, EBADF.
+ */
+TINE_EXPORT struct tine_conn *tine_adopt(struct tine_child *,
+    const struct tine_handler *events, int fd, const void *unread, size_t len,
+    void *context);
 
 /* ---- the child and the server's facts ---- */
 

@@ -248,7 +248,7 @@ rig_connect(void)
 			     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
 			     fds),
 	    0);
-	conn_open(rig.server, fds[0]);
+	conn_open(rig.server, fds[0], 0);
 	return fds[1];
 }
 
@@ -274,7 +274,7 @@ rig_connect_tcp(void)
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	assert_int_not_equal(fd, -1);
 	closefd(&listener);
-	conn_open(rig.server, fd);
+	conn_open(rig.server, fd, 0);
 	return peer;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The five timeouts: what each waits for, what renews it, what it is called. */
+#include <errno.h>
 #include <time.h>
 
 #include "rig.h"
@@ -314,6 +315,104 @@ a_list_stays_in_the_order_of_expiry(void **state)
 		closefd(&peers[i]);
 }
 
+static void
+one_connection_can_have_an_idle_timeout_of_its_own(void **state)
+{
+	int peer, other;
+
+	(void)state;
+	*timeouts() = (struct conf_timeouts){ .idle = 9 };
+	start();
+	other = rig_connect();
+	peer = rig_connect();
+	rig_say(peer, "x");
+	rig_until(rig.datas == 1);
+	assert_int_equal(tine_set_timeout(rig.conn, TINE_T_IDLE, SHORT), 0);
+	assert_true(seconds_until_closed() >= SHORT * 0.9);
+	assert_int_equal(rig.cause, TINE_IDLE);
+	assert_int_equal(rig.ch.nconns, 1);
+	closefd(&peer);
+	closefd(&other);
+}
+
+static void
+speaking_renews_its_own_timeout_too(void **state)
+{
+	double begun;
+	int peer, i;
+
+	(void)state;
+	*timeouts() = (struct conf_timeouts){ 0 };
+	start();
+	peer = rig_connect();
+	assert_int_equal(tine_set_timeout(rig.conn, TINE_T_IDLE, LONG), 0);
+	begun = child_now(&rig.ch);
+	for (i = 0; child_now(&rig.ch) - begun < LONG * 1.5; i++) {
+		unsigned before = rig.datas;
+
+		rig_say(peer, "x");
+		rig_until(rig.datas > before);
+	}
+	assert_int_equal(rig.closes, 0);
+	assert_true(seconds_until_closed() >= LONG * 0.9);
+	closefd(&peer);
+}
+
+static void
+one_connection_can_do_without_a_timeout(void **state)
+{
+	int peer, other;
+
+	(void)state;
+	*timeouts() =
+	    (struct conf_timeouts){ .first_byte = SHORT, .lifetime = SHORT };
+	start();
+	peer = rig_connect();
+	assert_int_equal(tine_set_timeout(rig.conn, TINE_T_FIRST_BYTE, 0), 0);
+	assert_int_equal(tine_set_timeout(rig.conn, TINE_T_LIFETIME, 0), 0);
+	other = rig_connect();
+	assert_true(seconds_until_closed() >= SHORT * 0.9);
+	assert_int_equal(rig.ch.nconns, 1);
+	rig_say(peer, "x");
+	rig_until(rig.datas == 1);
+	closefd(&peer);
+	closefd(&other);
+}
+
+static void
+its_own_lifetime_ends_it_whatever_it_does(void **state)
+{
+	int peer;
+
+	(void)state;
+	*timeouts() = (struct conf_timeouts){ 0 };
+	start();
+	peer = rig_connect();
+	assert_int_equal(tine_set_timeout(rig.conn, TINE_T_LIFETIME, LONG), 0);
+	assert_int_equal(tine_set_timeout(rig.conn, TINE_T_LIFETIME, SHORT), 0);
+	rig_say(peer, "x");
+	assert_true(seconds_until_closed() < LONG);
+	assert_int_equal(rig.cause, TINE_LIFETIME);
+	closefd(&peer);
+}
+
+static void
+a_timeout_that_is_no_time_is_refused(void **state)
+{
+	int peer;
+
+	(void)state;
+	*timeouts() = (struct conf_timeouts){ 0 };
+	start();
+	peer = rig_connect();
+	assert_int_equal(tine_set_timeout(rig.conn, TINE_T_IDLE, -1), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(tine_set_timeout(rig.conn, TINE_T_IDLE, 1e300), -1);
+	assert_int_equal(tine_set_timeout(rig.conn, (enum tine_timeout)77, 1),
+	    -1);
+	closefd(&peer);
+}
+
 int
 main(void)
 {
@@ -332,6 +431,11 @@ main(void)
 		test(nothing_renews_the_lifetime),
 		test(a_timeout_of_zero_is_off),
 		test(a_list_stays_in_the_order_of_expiry),
+		test(one_connection_can_have_an_idle_timeout_of_its_own),
+		test(speaking_renews_its_own_timeout_too),
+		test(one_connection_can_do_without_a_timeout),
+		test(its_own_lifetime_ends_it_whatever_it_does),
+		test(a_timeout_that_is_no_time_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

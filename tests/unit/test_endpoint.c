@@ -66,7 +66,7 @@ a_v4_client_of_a_socket_for_both_families_is_v4(void **state)
 	assert_int_equal(
 	    connect(peer, (const struct sockaddr *)&sin, sizeof(sin)), 0);
 	conn_open(rig.server,
-	    accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+	    accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), 0);
 	assert_int_equal(tine_peer(rig.conn, &a), 0);
 	assert_int_equal(a.ss_family, AF_INET);
 	assert_int_equal(strncmp(tine_peer_name(rig.conn, name, sizeof(name)),

@@ -114,7 +114,7 @@ what_a_callback_writes_goes_out_as_one_message(void **state)
 			     SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
 			     fds),
 	    0);
-	conn_open(rig.server, fds[0]);
+	conn_open(rig.server, fds[0], 0);
 	rig_say(fds[1], "go");
 	rig_until(rig_hear(fds[1], text, sizeof(text)) != -1);
 	assert_string_equal(text, "abababababababababab");

@@ -9,6 +9,7 @@
 
 #include <netdb.h>
 
+#include <bsd/sys/queue.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,16 @@
 #include "shared/base.h"
 
 struct lookup {
+	LIST_ENTRY(lookup) entry;
 	struct url url;
 	struct resolver_answer answer;
 	void (*done)(void *arg, const struct resolver_answer *);
 	void *arg; /* of done */
 	bool is_cancelled;
 };
+
+/* Under way. A child that ends does not wait for them. */
+static LIST_HEAD(, lookup) lookups = LIST_HEAD_INITIALIZER(lookups);
 
 static int
 family_of(enum url_scheme scheme)
@@ -127,6 +132,7 @@ on_answer(struct tine_child *s, void *arg)
 	(void)s;
 	if (!l->is_cancelled)
 		l->done(l->arg, &l->answer);
+	LIST_REMOVE(l, entry);
 	free(l);
 }
 
@@ -139,10 +145,12 @@ resolver_begin(struct tine_child *s, const struct url *u,
 	if (l == NULL)
 		return NULL;
 	*l = (struct lookup){ .url = *u, .done = done, .arg = arg };
-	if (tine_offload(s, look_up, on_answer, l) == 0)
-		return l;
-	free(l);
-	return NULL;
+	if (tine_offload(s, look_up, on_answer, l) == -1) {
+		free(l);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&lookups, l, entry);
+	return l;
 }
 
 void

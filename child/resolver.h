@@ -25,14 +25,14 @@ struct lookup;
 
 /*
  * Fill the answer if that needs no look-up: a numeric host, a path. 1 when it
- * did, with answer->err 0 or why the URL cannot be connected to; 0 when it takes
- * resolver_begin().
+ * did, with answer->err 0 or why the URL cannot be connected to; 0 when it
+ * takes resolver_begin().
  */
 int resolver_now(const struct url *, struct resolver_answer *);
 /*
  * Ask for the URL's host. done is called once, on the loop, unless the look-up
- * is cancelled before. NULL: errno is ENOMEM, or EAGAIN when the child's threads
- * have enough to do already.
+ * is cancelled before, or the child ends. NULL: errno is ENOMEM, or EAGAIN when
+ * the child's threads have enough to do already.
  */
 struct lookup *resolver_begin(struct tine_child *, const struct url *,
     void (*done)(void *arg, const struct resolver_answer *), void *arg);

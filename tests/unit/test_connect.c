@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "child/offload.h"
+
 static unsigned opened, got_data;
 static char heard[64];
 
@@ -139,6 +141,8 @@ a_look_up_can_be_left(void **state)
 	tine_close(c);
 	rig_until(rig.closes == 1);
 	assert_int_equal(rig.cause, TINE_LOCAL);
+	rig_until(!offload_is_pending(&rig.ch));
+	assert_int_equal(rig.closes, 1);
 }
 
 static void

@@ -82,14 +82,15 @@ one_that_repeats_keeps_in_step(void **state)
 static void
 times_that_were_missed_do_not_pile_up(void **state)
 {
+	double begun = now();
+
 	(void)state;
 	seen.stall = 0.31;
 	begin(0.01, 0.1);
-	/* The one that came due meanwhile comes at once, then all in step. */
+	/* At 0.01 s, the one that came due meanwhile at 0.32 s, and then in
+	 * step: at 0.41 s and 0.51 s. */
 	rig_until(seen.fired >= 4);
-	assert_true(seen.begun[1] - seen.begun[0] < 0.39);
-	assert_true(seen.begun[2] - seen.begun[1] > 0.02);
-	assert_true(seen.begun[3] - seen.begun[2] > 0.05);
+	assert_true(seen.begun[3] - begun > 0.48);
 	tine_timer_stop(seen.timer);
 }
 

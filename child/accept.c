@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * accept.c: new connections. Runs in children. Owns this child's copies of
+ * accept.c: new connections, and packets of UDP. Runs in children. Owns this child's copies of
  * the slots and decides when they are watched: polled for the master, and
  * neither full nor out of descriptors. It never closes a copy while the
  * master lives: that would make libev rebuild its whole epoll set.
@@ -38,8 +38,11 @@ is_wanted(struct listener *l)
 {
 	const struct child *ch = l->server->child;
 
-	return is_serving(l) && ch->sick == 0 && !ch->is_full &&
-	    !l->server->is_full && !ev_is_active(&l->rest);
+	if (!is_serving(l) || ev_is_active(&l->rest))
+		return false;
+	/* Packets are no connections, and need no descriptors. */
+	return l->port != NULL ||
+	    (ch->sick == 0 && !ch->is_full && !l->server->is_full);
 }
 
 static void
@@ -137,14 +140,14 @@ take_rest(struct listener *l)
 	watch(l);
 }
 
-/* Of a unix listener that was shut down accept says EAGAIN, not EINVAL. A
- * sibling that was faster is the usual reason, so it takes a look. */
+/* Of a unix or UDP socket that was shut down the kernel says EAGAIN, not
+ * EINVAL. A sibling that was faster is the usual reason, so it takes a look. */
 static bool
 is_shut(const struct listener *l)
 {
 	struct pollfd pfd = { .fd = l->io.fd, .events = POLLIN };
 
-	return l->is_unix && poll(&pfd, 1, 0) == 1 &&
+	return (l->is_unix || l->port != NULL) && poll(&pfd, 1, 0) == 1 &&
 	    (pfd.revents & POLLHUP) != 0;
 }
 
@@ -223,6 +226,18 @@ on_connection(struct ev_loop *loop, ev_io *w, int revents)
 	accept_some(l, l->server->budget_accepts);
 }
 
+static void
+on_packets(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct listener *l = w->data;
+	int code = dgram_read(l->port);
+
+	(void)loop;
+	(void)revents;
+	if (code == EAGAIN ? is_shut(l) : code != 0)
+		take_rest(l);
+}
+
 void
 accept_on_close(struct tine_child *s)
 {
@@ -242,7 +257,8 @@ accept_is_open(const struct child *ch)
 	const struct listener *l;
 
 	TAILQ_FOREACH(l, &ch->listeners, entry)
-		if (is_serving(l))
+		if (is_serving(l) ||
+		    (l->port != NULL && dgram_is_pending(l->port)))
 			return true;
 	return false;
 }
@@ -256,7 +272,7 @@ set_options(int fd, const struct url *url)
 {
 	int nodelay = url->nodelay, alive = url->keepalive > 0;
 
-	if (url->scheme == URL_UNIX)
+	if (url->scheme == URL_UNIX || url_is_udp(url))
 		return;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay,
 		sizeof(nodelay)) == -1 ||
@@ -288,6 +304,37 @@ find(struct child *ch, uint32_t id)
 	return NULL;
 }
 
+/* A copy of a slot that was not known yet; NULL: fd stays the caller's. */
+static struct listener *
+learn(struct child *ch, const struct ctl_slot *slot, int fd)
+{
+	struct tine_child *s = &ch->servers[slot->server];
+	const struct url *url = &s->conf->listens[slot->listen];
+	struct listener *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	if (url_is_udp(url)) {
+		l->port = dgram_open(s, slot->listen, fd);
+		if (l->port == NULL) {
+			free(l);
+			return NULL;
+		}
+	}
+	l->server = s;
+	l->id = slot->id;
+	l->listen = slot->listen;
+	l->is_unix = url->scheme == URL_UNIX;
+	set_options(fd, url);
+	ev_io_init(&l->io, l->port != NULL ? on_packets : on_connection, fd,
+	    EV_READ);
+	l->io.data = l;
+	ev_init(&l->rest, on_rested);
+	l->rest.data = l;
+	TAILQ_INSERT_TAIL(&ch->listeners, l, entry);
+	return l;
+}
+
 int
 accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
 {
@@ -298,21 +345,9 @@ accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
 		closefd(&fd);
 	} else if (slot->server >= ch->nservers ||
 	    slot->listen >= ch->servers[slot->server].conf->nlistens ||
-	    fd == -1 || (l = calloc(1, sizeof(*l))) == NULL) {
+	    fd == -1 || (l = learn(ch, slot, fd)) == NULL) {
 		closefd(&fd);
 		return -1;
-	} else {
-		l->server = &ch->servers[slot->server];
-		l->id = slot->id;
-		l->listen = slot->listen;
-		l->is_unix =
-		    l->server->conf->listens[slot->listen].scheme == URL_UNIX;
-		set_options(fd, &l->server->conf->listens[slot->listen]);
-		ev_io_init(&l->io, on_connection, fd, EV_READ);
-		l->io.data = l;
-		ev_init(&l->rest, on_rested);
-		l->rest.data = l;
-		TAILQ_INSERT_TAIL(&ch->listeners, l, entry);
 	}
 	l->is_polled |= poll;
 	l->is_kept = (slot->flags & CTL_SLOT_KEEP) != 0;
@@ -330,6 +365,8 @@ listens(const struct listener *l)
 	socklen_t len = sizeof(int);
 	int does = 1;
 
+	if (l->port != NULL)
+		return !is_shut(l);
 	return getsockopt(l->io.fd, SOL_SOCKET, SO_ACCEPTCONN, &does, &len) ==
 	    -1 ||
 	    does != 0;
@@ -341,6 +378,8 @@ forget(struct child *ch, struct listener *l)
 	TAILQ_REMOVE(&ch->listeners, l, entry);
 	ev_io_stop(ch->loop, &l->io);
 	ev_timer_stop(ch->loop, &l->rest);
+	if (l->port != NULL)
+		dgram_close(l->port);
 	closefd(&l->io.fd);
 	free(l);
 }

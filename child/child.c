@@ -113,6 +113,7 @@ on_sweep(struct ev_loop *loop, ev_prepare *w, int revents)
 	(void)loop;
 	(void)revents;
 	conn_sweep(w->data);
+	dgram_flush(w->data);
 }
 
 static void
@@ -209,6 +210,7 @@ child_fini(struct child *ch)
 	ch->servers = NULL;
 	handle_fini(&ch->handles);
 	pool_fini(&ch->pool);
+	dgram_fini(ch);
 	free(ch->scratch);
 	free(ch->stage);
 	ch->scratch = ch->stage = NULL;

@@ -21,6 +21,7 @@
 #include "shared/report.h"
 
 #include "child/conn.h"
+#include "child/dgram.h"
 #include "child/handle.h"
 #include "child/handlers/snapshot.h"
 #include "child/offload.h"
@@ -100,6 +101,7 @@ struct listener {
 	bool is_polled;
 	bool is_kept; /* CTL_SLOT_KEEP: polled also while draining */
 	bool is_unix;
+	struct dgram_port *port; /* of UDP; else NULL */
 };
 
 /* What runs now, for the crash line and the board. */
@@ -150,6 +152,7 @@ struct child {
 
 	struct pool pool;
 	char *scratch, *stage;
+	struct dgram_scratch *dgram; /* NULL: no UDP yet */
 	size_t staged;
 	struct tine_conn *current; /* whose callback runs: it may stage */
 	struct tine_conn *stager;  /* whose bytes are staged, or NULL */
@@ -252,6 +255,9 @@ int probe_run(const struct conf *, struct conf_server *,
  * built-in one, or from a path. */
 int handler_load(struct tine_handler *, void **library, const char *name,
     const struct conf *, struct err *);
+/* Can it serve all that this server listens on? -1 with the reason. */
+int handler_check_listens(const struct tine_handler *,
+    const struct conf_server *, struct err *);
 void handler_unload(void **library);
 /* "1-3", or "1" when there is one. Returns dst. */
 const char *handler_abis(unsigned first, unsigned last, char *dst, size_t);
@@ -309,7 +315,8 @@ void accept_release(struct child *, uint32_t id);
 void accept_update(struct child *);
 /* A connection is gone: what was full may be no more. */
 void accept_on_close(struct tine_child *);
-/* Is any slot served still, or as soon as there is room again? */
+/* Is any slot served still, or as soon as there is room again; or have packets
+ * to be sent yet? */
 bool accept_is_open(const struct child *);
 void accept_close_all(struct child *);
 

@@ -155,7 +155,6 @@ check_built(const struct tine_handler *h, struct err *err)
 	} missing[] = {
 		{ "codec", h->codec != NULL },
 		{ "frame", h->frame != NULL },
-		{ "datagram", h->datagram != NULL },
 		{ "run", h->run != NULL },
 	};
 	size_t i;
@@ -254,6 +253,27 @@ load_path(struct tine_handler *handler, void **library, const char *name,
 		handler_unload(library);
 	free(path);
 	return rc;
+}
+
+int
+handler_check_listens(const struct tine_handler *h,
+    const struct conf_server *server, struct err *err)
+{
+	char text[URL_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < server->nlistens; i++) {
+		if (!url_is_udp(&server->listens[i]) || h->datagram != NULL)
+			continue;
+		(void)err_set(err, EXIT_BAD_CONFIG,
+		    "handler %s takes no UDP packets, and is to listen on %s",
+		    h->name,
+		    url_print_short(&server->listens[i], text, sizeof(text)));
+		return err_hint(err,
+		    "listen on tcp, or take a handler that has the datagram "
+		    "callback: echo, upper, discard");
+	}
+	return 0;
 }
 
 int

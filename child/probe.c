@@ -65,6 +65,8 @@ probe(const struct conf *conf, const struct conf_server *server, pid_t checker,
 	    -1) {
 		send_complaint(&pipe, "", &err);
 	} else {
+		if (handler_check_listens(&handler, server, &err) == -1)
+			send_complaint(&pipe, "", &err);
 		option_check(&values, &handler, conf, server, send_complaint,
 		    &pipe);
 		done.may_stop = (handler.flags & TINE_MAY_STOP) != 0;

@@ -72,7 +72,8 @@ server_init(struct tine_child *s, struct child *ch,
 	if (handler_load(&s->handler, &s->library, conf->handler, ch->conf,
 		err) == -1)
 		return -1;
-	if (option_parse(&s->options, &s->handler, ch->conf, conf, err) == -1) {
+	if (handler_check_listens(&s->handler, conf, err) == -1 ||
+	    option_parse(&s->options, &s->handler, ch->conf, conf, err) == -1) {
 		handler_unload(&s->library);
 		return -1;
 	}

@@ -13,15 +13,21 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "master/datagram.h"
 
 #ifndef IP_MINTTL
 #define IP_MINTTL 21
 #endif
 #ifndef IPV6_MINHOPCOUNT
 #define IPV6_MINHOPCOUNT 73
+#endif
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL 29
 #endif
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72
@@ -79,12 +85,30 @@ static const struct option {
 	{ "TCP_WINDOW_CLAMP", IPPROTO_TCP, TCP_WINDOW_CLAMP, 65535 << 14,
 	    AS_IS },
 	{ "TCP_CORK", IPPROTO_TCP, TCP_CORK, NONE, AS_IS },
+	/* UDP: packets are eaten, held back, cut up, or glued together. */
+	{ "UDP_ENCAP", IPPROTO_UDP, UDP_ENCAP, NONE, AS_IS },
+	{ "UDP_CORK", IPPROTO_UDP, UDP_CORK, NONE, AS_IS },
+	{ "UDP_SEGMENT", IPPROTO_UDP, UDP_SEGMENT, NONE, AS_IS },
+	{ "UDP_GRO", IPPROTO_UDP, UDP_GRO, NONE, AS_IS },
+	/* A stranger could bind the port too, and take its packets. */
+	{ "SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR, NONE, AS_IS },
+	/* Answers leave from another address than the question came to. */
+	{ "IP_PKTINFO", IPPROTO_IP, IP_PKTINFO, NONE, AS_IS },
+	{ "IPV6_RECVPKTINFO", IPPROTO_IPV6, IPV6_RECVPKTINFO, NONE, AS_IS },
+	/* Packets of groups that others have joined come too. */
+	{ "IP_MULTICAST_ALL", IPPROTO_IP, IP_MULTICAST_ALL, NONE, AS_IS },
+	{ "IPV6_MULTICAST_ALL", IPPROTO_IPV6, IPV6_MULTICAST_ALL, NONE,
+	    AS_IS },
+	/* Large ones are refused. */
+	{ "IP_MTU_DISCOVER", IPPROTO_IP, IP_MTU_DISCOVER, NONE, AS_IS },
+	{ "IPV6_MTU_DISCOVER", IPPROTO_IPV6, IPV6_MTU_DISCOVER, NONE, AS_IS },
+	{ "IPV6_DONTFRAG", IPPROTO_IPV6, IPV6_DONTFRAG, NONE, AS_IS },
 };
 /* clang-format on */
 _Static_assert(nitems(options) == AUDIT_NOPTIONS, "AUDIT_NOPTIONS");
 
 static const struct {
-	unsigned bit;
+	uint64_t bit;
 	const char *words;
 } finds[] = {
 	{ AUDIT_LOST, "cannot be mended" },
@@ -93,6 +117,9 @@ static const struct {
 	{ AUDIT_BLOCKING, "O_NONBLOCK was cleared" },
 	{ AUDIT_FILTER, "a packet filter was attached" },
 	{ AUDIT_LOCKED, "its filters were locked" },
+	{ AUDIT_CONNECTED, "was connected to one peer" },
+	{ AUDIT_ASTRAY, "was taken out of its group" },
+	{ AUDIT_GROUPS, "its multicast groups were changed" },
 };
 
 static bool
@@ -141,11 +168,11 @@ write_value(int fd, const struct option *o, const struct audit_value *want)
 		(void)setsockopt(fd, o->level, o->number, &n, sizeof(n));
 }
 
-static unsigned
+static uint64_t
 mend_options(const struct audit *a, int fd)
 {
 	struct audit_value is;
-	unsigned found = 0;
+	uint64_t found = 0;
 	size_t i;
 
 	for (i = 0; i < nitems(options); i++) {
@@ -154,7 +181,7 @@ mend_options(const struct audit *a, int fd)
 		if (!a->values[i].is_known || !read_value(fd, o, &is) ||
 		    is_good(o, &a->values[i], &is))
 			continue;
-		found |= (unsigned)AUDIT_OPTION << i;
+		found |= (uint64_t)AUDIT_OPTION << i;
 		write_value(fd, o, &a->values[i]);
 		if (!read_value(fd, o, &is) || !is_good(o, &a->values[i], &is))
 			found |= AUDIT_LOST;
@@ -220,11 +247,11 @@ is_listening(const struct audit *a, int fd)
  * meanwhile and must be asked for by number, or listen() takes any; where the
  * port is still held, bind() fails and is not needed.
  */
-static unsigned
+static uint64_t
 revive(const struct audit *a, int fd)
 {
 	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
-	unsigned found = AUDIT_DOWN;
+	uint64_t found = AUDIT_DOWN;
 
 	(void)connect(fd, &nobody, sizeof(nobody));
 	found |= mend_options(a, fd);
@@ -259,24 +286,61 @@ lengthen(const struct audit *a, int fd)
 	return AUDIT_BACKLOG;
 }
 
-static unsigned
+static uint64_t
 mend_tcp(const struct audit *a, int fd)
 {
-	unsigned found = mend_filter(fd);
+	uint64_t found = mend_filter(fd);
 
 	if (!is_listening(a, fd))
 		return found | revive(a, fd);
 	return found | mend_options(a, fd) | lengthen(a, fd);
 }
 
-/* A unix socket that was shut down says that it listens, and so does listen(),
- * yet all clients are refused from then on. */
-static unsigned
-mend_unix(const struct audit *a, int fd)
+static bool
+is_shut_down(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
 
-	if (poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP)) != 0)
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
+static bool
+is_connected(int fd)
+{
+	struct addr peer = { .len = sizeof(peer.u) };
+
+	return getpeername(fd, &peer.u.sa, &peer.len) == 0;
+}
+
+/*
+ * Being connected makes a wildcard an address of its own for the kernel, which
+ * takes the socket out of its group for good, as a device does; a port that the
+ * kernel chose is given back when the connection is undone. Such a socket is
+ * replaced.
+ */
+static uint64_t
+mend_udp(const struct audit *a, int fd)
+{
+	struct addr is = { .len = sizeof(is.u) };
+	uint64_t found = mend_filter(fd) | mend_options(a, fd);
+
+	if (is_shut_down(fd))
+		found |= AUDIT_DOWN | AUDIT_LOST;
+	if (is_connected(fd))
+		found |= AUDIT_CONNECTED | AUDIT_LOST;
+	if (getsockname(fd, &is.u.sa, &is.len) == -1 ||
+	    !is_same_address(&a->addr, &is) ||
+	    (a->is_grouped && !datagram_is_grouped(fd)))
+		found |= AUDIT_ASTRAY | AUDIT_LOST;
+	return found;
+}
+
+/* A unix socket that was shut down says that it listens, and so does listen(),
+ * yet all clients are refused from then on. */
+static uint64_t
+mend_unix(const struct audit *a, int fd)
+{
+	if (is_shut_down(fd))
 		return AUDIT_DOWN | AUDIT_LOST;
 	return listen(fd, a->backlog) == -1 ? AUDIT_LOST : 0;
 }
@@ -298,24 +362,32 @@ mend_flags(int fd)
 void
 audit_learn(struct audit *a, int fd, const struct addr *addr, int backlog)
 {
+	bool is_udp = read_int(fd, SO_TYPE) == SOCK_DGRAM;
 	size_t i;
 
 	*a = (struct audit){
-		.is_tcp = addr->u.sa.sa_family != AF_UNIX,
+		.kind = addr->u.sa.sa_family == AF_UNIX ? AUDIT_UNIX
+		    : is_udp                            ? AUDIT_UDP
+							: AUDIT_TCP,
 		.addr = *addr,
 		.backlog = backlog,
 	};
-	for (i = 0; a->is_tcp && i < nitems(options); i++)
+	for (i = 0; a->kind != AUDIT_UNIX && i < nitems(options); i++)
 		(void)read_value(fd, &options[i], &a->values[i]);
 }
 
-unsigned
+uint64_t
 audit_slot(const struct audit *a, int fd)
 {
 	/* First of all: connect() of a socket that blocks might wait. */
-	unsigned found = mend_flags(fd);
+	static uint64_t (*const mend[])(const struct audit *, int) = {
+		[AUDIT_TCP] = mend_tcp,
+		[AUDIT_UDP] = mend_udp,
+		[AUDIT_UNIX] = mend_unix,
+	};
+	uint64_t found = mend_flags(fd);
 
-	return found | (a->is_tcp ? mend_tcp(a, fd) : mend_unix(a, fd));
+	return found | mend[a->kind](a, fd);
 }
 
 static void
@@ -328,7 +400,7 @@ add_words(char *dst, size_t size, const char *words, const char *more)
 }
 
 char *
-audit_words(unsigned found, char *dst, size_t size)
+audit_words(uint64_t found, char *dst, size_t size)
 {
 	size_t i;
 
@@ -337,7 +409,7 @@ audit_words(unsigned found, char *dst, size_t size)
 		if ((found & finds[i].bit) != 0)
 			add_words(dst, size, finds[i].words, "");
 	for (i = 0; i < nitems(options); i++)
-		if ((found & (unsigned)AUDIT_OPTION << i) != 0)
+		if ((found & (uint64_t)AUDIT_OPTION << i) != 0)
 			add_words(dst, size, options[i].name, " was changed");
 	return dst;
 }

@@ -19,21 +19,29 @@ enum audit_find {
 	                        stead, then shut this one down */
 	AUDIT_DOWN = 1 << 1, /* it listened no more, or elsewhere; it listens
 	                        again and is the last of its group */
-	AUDIT_BACKLOG = 1 << 2,  /* its queue had been made shorter */
-	AUDIT_BLOCKING = 1 << 3, /* O_NONBLOCK was off: accept() would wait */
-	AUDIT_FILTER = 1 << 4,   /* a packet filter was attached */
-	AUDIT_LOCKED = 1 << 5,   /* nothing can be attached or detached here:
+	AUDIT_BACKLOG = 1 << 2,   /* its queue had been made shorter */
+	AUDIT_BLOCKING = 1 << 3,  /* O_NONBLOCK was off: accept() would wait */
+	AUDIT_FILTER = 1 << 4,    /* a packet filter was attached */
+	AUDIT_LOCKED = 1 << 5,    /* nothing can be attached or detached here:
 	                            no steering through this socket */
-	AUDIT_OPTION = 1 << 6    /* options 0.. of the table in audit.c use this
+	AUDIT_CONNECTED = 1 << 6, /* UDP: only one peer was heard */
+	AUDIT_ASTRAY = 1 << 7,    /* UDP: the kernel took it out of its group */
+	AUDIT_GROUPS = 1 << 8,    /* multicast groups were joined or left */
+	AUDIT_OPTION = 1 << 9 /* options 0.. of the table in audit.c use this
 	                            bit and those above */
 };
-#define AUDIT_NOPTIONS 21
+#define AUDIT_NOPTIONS 33
 #define AUDIT_VALUE_MAX 32
-#define AUDIT_WORDS_MAX 1024
+#define AUDIT_WORDS_MAX 2048
 
 /* How the sockets of one address should be. Plain data: may be copied. */
 struct audit {
-	bool is_tcp;
+	enum audit_kind {
+		AUDIT_TCP,
+		AUDIT_UDP,
+		AUDIT_UNIX
+	} kind;
+	bool is_grouped; /* UDP: a group of SO_REUSEPORT can be asked for */
 	struct addr addr;
 	int backlog; /* as for listen() */
 	struct audit_value {
@@ -54,10 +62,11 @@ void audit_learn(struct audit *, int fd, const struct addr *, int backlog);
  * Look at a slot that should listen, and mend it; returns BITs of audit_find, 0
  * when nothing was wrong. Never blocks, needs no privilege, though without it
  * a device that a child bound the socket to is AUDIT_LOST. Not for a slot that
- * does not listen yet.
+ * does not listen yet. One for UDP that was connected or shut down is
+ * AUDIT_LOST: what the kernel did with it cannot be undone.
  */
-unsigned audit_slot(const struct audit *, int fd);
+uint64_t audit_slot(const struct audit *, int fd);
 /* "was shut down, SO_LINGER changed"; returns dst. */
-char *audit_words(unsigned found, char *dst, size_t size);
+char *audit_words(uint64_t found, char *dst, size_t size);
 
 #endif

@@ -6,13 +6,14 @@
  */
 #include <stdio.h>
 
+#include "master/datagram.h"
 #include "master/master.h"
 
 /* Once for each finding and slot, as long as it is found; and not without end
  * when a child damages its socket again and again. */
 static void
 report(struct master *m, const struct listener *l, const struct slot *s,
-    unsigned found)
+    uint64_t found)
 {
 	char words[AUDIT_WORDS_MAX], text[URL_TEXT_MAX], more[64], place[32];
 	unsigned missed;
@@ -46,15 +47,21 @@ open_fresh(struct master *m, struct listener *l, const struct slot *old,
 		return -1;
 	if (socket_listen(l, fresh) == -1)
 		return socket_explain(l, err);
+	if (url_is_udp(&l->url) && old == l->slots &&
+	    datagram_join(fresh->fd, &l->url, NULL, err) == -1)
+		return -1;
 	return l->url.scheme == URL_UNIX ? unixpath_claim(l, err) : 0;
 }
 
 static void
-replace(struct master *m, struct listener *l, struct slot *s)
+replace(struct master *m, struct listener *l, struct slot *s, uint64_t found)
 {
 	struct slot fresh;
 	struct err err;
 
+	/* The kernel has moved the last member into its place already. */
+	if ((found & AUDIT_ASTRAY) != 0)
+		steer_on_close(&l->steer, s->id);
 	if (open_fresh(m, l, s, &fresh, &err) == -1) {
 		if (fresh.fd != -1)
 			socket_retire(l, &fresh);
@@ -84,12 +91,19 @@ steer_anew(struct listener *l, const struct slot *s)
 static void
 look_at(struct master *m, struct listener *l, struct slot *s)
 {
-	const struct audit *wanted = s->is_foreign ? &l->given : &l->audit;
-	unsigned found = audit_slot(wanted, s->fd);
+	struct audit *wanted = s->is_foreign ? &l->given : &l->audit;
+	uint64_t found;
+
+	/* Asking takes the program away: not while there is one of ours. */
+	wanted->is_grouped = l->steer.n > 1 && !l->steer.has_program;
+	found = audit_slot(wanted, s->fd);
+	if (url_is_udp(&l->url) &&
+	    datagram_mend_groups(s->fd, &l->url, s == l->slots))
+		found |= AUDIT_GROUPS;
 
 	report(m, l, s, found);
 	if ((found & AUDIT_LOST) != 0)
-		replace(m, l, s);
+		replace(m, l, s, found);
 	else if ((found & AUDIT_DOWN) != 0 && l->url.scheme != URL_UNIX)
 		steer_anew(l, s);
 	s->found = found;
@@ -105,6 +119,10 @@ guard_tick(struct master *m)
 	for (i = 0; i < m->nlisteners; i++) {
 		struct listener *l = m->listeners[i];
 
+		/* To look at a UDP socket takes a child's program away, and
+		 * that was to be said. */
+		if (url_is_udp(&l->url))
+			listener_steer(l);
 		for (k = 0; !l->is_shut && k < l->nslots; k++)
 			if (l->slots[k].is_listening)
 				look_at(m, l, &l->slots[k]);

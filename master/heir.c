@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "master/datagram.h"
 #include "master/inherit.h"
 #include "master/master.h"
 
@@ -30,7 +31,8 @@ use(struct master *m, struct listener *l, size_t i, int fd, bool is_ours,
 {
 	/* What a master before us may have wanted, and we do not. */
 	const struct url before = { .defer_accept = 1, .fastopen = 1 };
-	bool is_stored = is_ours && l->url.scheme != URL_UNIX;
+	bool is_stored =
+	    is_ours && l->url.scheme != URL_UNIX && !url_is_udp(&l->url);
 	struct slot *s = listener_slot_at(m, l, i, err);
 
 	if (s == NULL) {
@@ -41,6 +43,8 @@ use(struct master *m, struct listener *l, size_t i, int fd, bool is_ours,
 	s->place = place_of(l, i);
 	s->is_inherited = true;
 	s->is_foreign = !is_ours;
+	if (url_is_udp(&l->url) && datagram_prepare(fd, &l->addr, err) == -1)
+		return -1;
 	if (socket_tune(fd, &l->url, is_stored ? &before : NULL, err) == -1)
 		return -1;
 	if (socket_listen(l, s) == -1)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * holder.c: who holds a busy address? Looks a TCP socket up in /proc/net and
+ * holder.c: who holds a busy address? Looks a TCP or UDP socket up in /proc/net and
  * its owner in /proc/PID/fd; asks the kernel for a unix one. Slow; runs
  * in the master only when it is about to give up.
  */
@@ -15,6 +15,7 @@
 #include "master/master.h"
 
 #define STATE_LISTEN 0x0a
+#define STATE_UNCONNECTED 0x07
 #define HOLDERS_MAX 64
 
 /* "0100007F:1F90" of /proc/net/tcp, or 32 digits of tcp6, into an address.
@@ -49,9 +50,9 @@ parse_local(const char *text, struct addr *a)
 	return 0;
 }
 
-/* The inode of the listening socket in one table of /proc/net; 0: none. */
+/* The inode of the socket in this state in one table of /proc/net; 0: none. */
 static unsigned long
-find_tcp_inode(const char *table, const struct addr *want)
+find_in_table(const char *table, unsigned wanted_state, const struct addr *want)
 {
 	unsigned long inode = 0, candidate;
 	char line[512], local[64];
@@ -64,7 +65,7 @@ find_tcp_inode(const char *table, const struct addr *want)
 	while (inode == 0 && fgets(line, sizeof(line), f) != NULL)
 		if (sscanf(line, " %*d: %63s %*s %X %*s %*s %*s %*u %*d %lu",
 			local, &state, &candidate) == 3 &&
-		    state == STATE_LISTEN && parse_local(local, &a) == 0 &&
+		    state == wanted_state && parse_local(local, &a) == 0 &&
 		    addr_overlaps(&a, want, false))
 			inode = candidate;
 	(void)fclose(f);
@@ -72,11 +73,24 @@ find_tcp_inode(const char *table, const struct addr *want)
 }
 
 static unsigned long
-find_inode(const struct addr *a)
+find_inode(const struct addr *a, bool is_udp)
 {
-	unsigned long inode = find_tcp_inode("/proc/net/tcp", a);
+	static const struct {
+		const char *name;
+		unsigned state;
+	} tables[2][2] = {
+		{ { "/proc/net/tcp", STATE_LISTEN },
+		    { "/proc/net/tcp6", STATE_LISTEN } },
+		{ { "/proc/net/udp", STATE_UNCONNECTED },
+		    { "/proc/net/udp6", STATE_UNCONNECTED } },
+	};
+	unsigned long inode = 0;
+	size_t i;
 
-	return inode != 0 ? inode : find_tcp_inode("/proc/net/tcp6", a);
+	for (i = 0; i < 2 && inode == 0; i++)
+		inode = find_in_table(tables[is_udp][i].name,
+		    tables[is_udp][i].state, a);
+	return inode;
 }
 
 /* Has process `pid` a descriptor that links to `target`? */
@@ -200,9 +214,9 @@ find_unix_holder(const struct addr *a)
 }
 
 static long
-find_tcp_holder(const struct addr *a)
+find_inet_holder(const struct addr *a, bool is_udp)
 {
-	unsigned long inode = find_inode(a);
+	unsigned long inode = find_inode(a, is_udp);
 	long pids[HOLDERS_MAX];
 
 	if (inode == 0)
@@ -211,10 +225,11 @@ find_tcp_holder(const struct addr *a)
 }
 
 void
-holder_name(const struct addr *a, struct err *err)
+holder_name(const struct addr *a, bool is_udp, struct err *err)
 {
 	bool is_unix = a->u.sa.sa_family == AF_UNIX;
-	long parent, pid = is_unix ? find_unix_holder(a) : find_tcp_holder(a);
+	long pid = is_unix ? find_unix_holder(a) : find_inet_holder(a, is_udp);
+	long parent;
 	char where[128], name[64];
 
 	(void)addr_print(a, where, sizeof(where));

@@ -35,6 +35,7 @@ struct inherited {
 	ino_t ino; /* one for each socket, however many descriptors it has */
 	struct addr addr;
 	bool is_v6only;
+	bool is_udp;
 	char device[IFNAMSIZ];
 	char name[FDNAME_MAX]; /* of ours, if it has one of ours */
 	bool is_stored;        /* by a master before us */
@@ -104,6 +105,13 @@ get_int(int fd, int level, int option)
 	return getsockopt(fd, level, option, &value, &len) == 0 ? value : -1;
 }
 
+static bool
+is_served(int fd)
+{
+	return get_int(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM ||
+	    get_int(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP;
+}
+
 /* Why this can be no slot, or NULL. */
 static const char *
 find_fault(const struct inherited *e)
@@ -114,12 +122,14 @@ find_fault(const struct inherited *e)
 		return "is no socket";
 	if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)
 		return "is of an address family that is not served";
-	if (get_int(e->fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM)
-		return "is no stream socket";
+	if (!is_served(e->fd))
+		return "is neither a stream socket nor one for UDP";
 	if (get_int(e->fd, SOL_SOCKET, SO_ACCEPTCONN) == 1)
 		return NULL;
 	if (getpeername(e->fd, &(struct sockaddr){ 0 }, &(socklen_t){ 0 }) == 0)
 		return connection_fault;
+	if (get_int(e->fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM)
+		return NULL;
 	/* A child can shut a socket down for all who have it: what a master
 	 * stored did listen. */
 	return e->is_stored ? NULL : "does not listen";
@@ -139,6 +149,7 @@ learn(struct inherited *e)
 	    flags == -1 || fcntl(e->fd, F_SETFL, flags | O_NONBLOCK) == -1)
 		return -1;
 	e->ino = st.st_ino;
+	e->is_udp = get_int(e->fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM;
 	e->is_v6only = get_int(e->fd, IPPROTO_IPV6, IPV6_V6ONLY) == 1;
 	if (getsockopt(e->fd, SOL_SOCKET, SO_BINDTODEVICE, e->device, &len) ==
 	    -1)
@@ -299,10 +310,9 @@ is_same_file(const struct addr *a, const struct addr *b)
 static bool
 is_of(const struct inherited *e, const struct url *url, const struct addr *addr)
 {
-	/* tcp:// with no host takes v4 too. */
-	bool wants_v6only = url->scheme != URL_TCP || url->host[0] != '\0';
+	bool wants_v6only = !url_is_dual(url);
 
-	if (strcmp(e->device, url->device) != 0)
+	if (e->is_udp != url_is_udp(url) || strcmp(e->device, url->device) != 0)
 		return false;
 	if (!addr_equal(&e->addr, addr))
 		return is_same_file(&e->addr, addr);

@@ -25,7 +25,7 @@ unsigned inherit_begin(void);
 
 /*
  * Before the first listener is opened: look at each of them. What is no
- * listening stream socket is closed, with a line in the log. -1 with the reason
+ * listening stream socket and none for UDP is closed, with a line in the log. -1 with the reason
  * in err, and all closed, when one is a connection: that is Accept=yes in the
  * socket unit.
  */

@@ -59,12 +59,13 @@ listener_is_run_out(struct slot *s)
 	return s->empties >= EMPTIES_ENOUGH;
 }
 
-/* A unix socket that was shut never listens again, and one whose port the
- * kernel chose would get another. */
+/* A unix or UDP socket that was shut never listens again, and one whose port
+ * the kernel chose would get another. */
 static bool
 can_come_back(const struct listener *l)
 {
-	return l->url.scheme != URL_UNIX && l->said_port != 0;
+	return l->url.scheme != URL_UNIX && !url_is_udp(&l->url) &&
+	    l->said_port != 0;
 }
 
 /* For how long has nobody had a reason to go there? 0: somebody still has. What
@@ -94,7 +95,7 @@ shut_when_empty(struct master *m, struct listener *l)
 		return;
 	for (i = 0; i < l->nslots; i++)
 		if (l->slots[i].is_listening && !l->slots[i].is_foreign) {
-			(void)shutdown(l->slots[i].fd, SHUT_RDWR);
+			(void)socket_shut(l, &l->slots[i]);
 			steer_on_close(&l->steer, l->slots[i].id);
 		}
 	l->is_shut = true;

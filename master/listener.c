@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "master/datagram.h"
 #include "master/heir.h"
 #include "master/inherit.h"
 #include "master/master.h"
@@ -32,9 +33,9 @@ overlaps_ours(struct master *m, const struct listener *l)
 		struct listener *other = m->listeners[i];
 
 		if (other == l ||
+		    url_is_udp(&other->url) != url_is_udp(&l->url) ||
 		    !addr_overlaps(&other->addr, &l->addr,
-			!socket_is_dual(&other->url) &&
-			    !socket_is_dual(&l->url)))
+			!url_is_dual(&other->url) && !url_is_dual(&l->url)))
 			continue;
 		does = true;
 		for (k = 0; k < other->nslots; k++)
@@ -90,6 +91,9 @@ complete_first(struct listener *l, struct err *err)
 		return -1;
 	if (l->has_slot_per_place && socket_share(l->slots[0].fd) == -1)
 		return err_sys(err, "SO_REUSEPORT");
+	if (url_is_udp(&l->url) &&
+	    datagram_join(l->slots[0].fd, &l->url, NULL, err) == -1)
+		return -1;
 	if (socket_learn(l, err) == -1)
 		return -1;
 	heir_mend(l);
@@ -128,14 +132,16 @@ listener_slot_at(struct master *m, struct listener *l, size_t index,
 	return &s[index];
 }
 
-/* Have slots for this many places; those that are new are bound only, and get
- * no connection before they listen: see listener_listen(). */
+/* Have slots for this many places; those that are new get no connection before
+ * they listen: see listener_listen(). */
 static int
 open_slots(struct master *m, struct listener *l, size_t places, struct err *err)
 {
 	struct slot *s;
 	size_t i;
 
+	if (places > 1 && !socket_can_be_joined(l, err))
+		return -1;
 	for (i = 0; i < places; i++) {
 		if (i < l->nslots && l->slots[i].fd != -1)
 			continue;
@@ -302,6 +308,8 @@ listener_steer_all(struct master *m)
 void
 listener_retire(struct listener *l, struct slot *s)
 {
+	if (!socket_shut(l, s))
+		return;
 	log_debug("slot %u: retired", (unsigned)s->id);
 	socket_retire(l, s);
 	s->is_excluded = false;
@@ -315,8 +323,10 @@ listener_retire(struct listener *l, struct slot *s)
 static bool
 is_said_shared(const struct url *url, const struct conf *conf)
 {
-	return url->reuseport == URL_FALSE ||
-	    (url->reuseport == URL_UNSET && conf->accept == CONF_ACCEPT_SHARED);
+	return !url_is_udp(url) &&
+	    (url->reuseport == URL_FALSE ||
+		(url->reuseport == URL_UNSET &&
+		    conf->accept == CONF_ACCEPT_SHARED));
 }
 
 /* Its URL is another one now. */
@@ -330,6 +340,9 @@ tune_all(struct listener *l, const struct url *before, struct err *err)
 		if (l->slots[i].fd != -1 &&
 		    socket_tune(l->slots[i].fd, url, before, err) == -1)
 			return -1;
+	if (url_is_udp(url) &&
+	    datagram_join(l->slots[0].fd, url, before, err) == -1)
+		return -1;
 	for (i = 0; i < l->nslots; i++)
 		if (l->slots[i].is_listening &&
 		    socket_listen(l, &l->slots[i]) == -1)
@@ -449,8 +462,10 @@ open_one(struct master *m, struct generation *g, struct listener **slot,
 	l->is_added = true;
 	if (listener_open(m, l, err) == 0)
 		return 0;
-	if (err->sys == EADDRINUSE)
+	if (err->sys == EADDRINUSE) {
 		m->busy = l->addr;
+		m->busy_is_udp = url_is_udp(&l->url);
+	}
 	return -1;
 }
 

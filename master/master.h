@@ -55,7 +55,7 @@ struct slot {
 	int place;          /* whose it is, or SLOT_SHARED, SLOT_NOBODYS */
 	uint64_t opened_ns; /* children that are older were not born with it */
 	bool is_listening;
-	unsigned found;     /* by the last audit: BITs of audit_find */
+	uint64_t found;     /* by the last audit: BITs of audit_find */
 	bool is_excluded;   /* new connections are steered away from it */
 	bool is_inherited;  /* the service manager handed it over */
 	bool is_foreign;    /* and has it for itself: never shut down */
@@ -254,7 +254,8 @@ struct master {
 	struct err last_error;         /* text "": none */
 	struct err bind_error;         /* why BIND still waits */
 	struct addr busy;              /* the address it waits for */
-	bool is_waiting;               /* and the operator was told so */
+	bool busy_is_udp;
+	bool is_waiting; /* and the operator was told so */
 	char title[64];
 
 	ev_signal signals_w[MASTER_NSIGNALS];
@@ -349,10 +350,19 @@ int single_run(const struct conf *said, struct err *);
 /* ---- socket.c: one listening socket ---- */
 
 /* A socket bound to the listener's address, whose port may become known;
- * share: with SO_REUSEPORT. -1 with the reason in err. */
+ * share: with SO_REUSEPORT. One for UDP is not bound yet, for then it receives.
+ * -1 with the reason in err. */
 int socket_open(struct listener *, bool share, struct err *);
+/* Get connections, or packets, from now on; again: the backlog may be another
+ * one now. -1 with errno. */
 int socket_listen(struct listener *, struct slot *);
 int socket_share(int fd);
+/* Can further sockets of ours join slot 0? To be asked for UDP, where the
+ * answer would come late; else true. False with EADDRINUSE in err.sys. */
+bool socket_can_be_joined(const struct listener *, struct err *);
+/* Let nothing new come, whoever holds copies. False: it cannot be done, and
+ * must not be closed while others may hold copies. */
+bool socket_shut(const struct listener *, const struct slot *);
 /* Give a socket the options of this URL that can change while it listens.
  * before: what it has now, so that those not wanted any more are taken back;
  * NULL: it is new. */
@@ -372,8 +382,6 @@ int socket_backlog(const struct listener *);
 int socket_backlog_max(void);
 /* No handshake of it ends any more, whoever holds copies; and close it. */
 void socket_retire(struct listener *, struct slot *);
-/* tcp:// with no host is one v6 socket that takes v4 too. */
-bool socket_is_dual(const struct url *);
 
 /* ---- listener.c: addresses ---- */
 
@@ -409,7 +417,8 @@ void listener_steer_all(struct master *);
 /* A slot without a socket; its number was never used before. */
 struct slot listener_new_slot(struct master *, const struct listener *,
     int place);
-/* Close a slot that was excluded for long enough. */
+/* Close a slot that was excluded for long enough; nothing, if that would lose
+ * what still comes there. */
 void listener_retire(struct listener *, struct slot *);
 /* Close the sockets of places beyond nplaces that never listened. */
 void listener_narrow(struct master *);
@@ -450,7 +459,7 @@ int unixpath_claim(struct listener *, struct err *);
 
 /* Add to err who listens on addr, as a hint. Reads /proc; only before the
  * master serves. */
-void holder_name(const struct addr *, struct err *);
+void holder_name(const struct addr *, bool is_udp, struct err *);
 /* "tine (pid 12)", or what else can be said of a process. Returns dst. */
 char *holder_who(long pid, char *dst, size_t size);
 #define HOLDER_WHO_MAX 96

@@ -20,6 +20,9 @@ policy_has_slot_per_place(const struct url *url, enum conf_accept accept,
 {
 	if (url->scheme == URL_UNIX)
 		return false;
+	/* One socket for all would wake every child for each packet. */
+	if (url_is_udp(url))
+		return processes > 1 || url->reuseport == URL_TRUE;
 	if (url->reuseport != URL_UNSET)
 		return url->reuseport == URL_TRUE;
 	if (accept != CONF_ACCEPT_AUTO)

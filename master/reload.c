@@ -141,7 +141,7 @@ step_waiting(struct master *m)
 		return;
 	if (listener_open_all(m, r->next, &err) == -1) {
 		if (err.sys == EADDRINUSE)
-			holder_name(&m->busy, &err);
+			holder_name(&m->busy, m->busy_is_udp, &err);
 		fail(m, &err, NULL);
 		return;
 	}

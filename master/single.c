@@ -39,7 +39,7 @@ open_listeners(struct master *m, struct err *err)
 			return -1;
 		(void)poll(NULL, 0, BIND_RETRY_MS);
 	}
-	holder_name(&m->busy, err);
+	holder_name(&m->busy, m->busy_is_udp, err);
 	return -1;
 }
 

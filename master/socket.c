@@ -4,12 +4,15 @@
  * master; who polls it is slot.c's business, and which there are listener.c's.
  */
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "master/datagram.h"
 #include "master/heir.h"
 #include "master/master.h"
 
@@ -27,6 +30,8 @@ static const struct {
 	    offsetof(struct url, defer_accept) },
 	{ "fastopen", IPPROTO_TCP, TCP_FASTOPEN,
 	    offsetof(struct url, fastopen) },
+	{ "tos", IPPROTO_IP, IP_TOS, offsetof(struct url, tos) },
+	{ "tos", IPPROTO_IPV6, IPV6_TCLASS, offsetof(struct url, tos) },
 };
 
 static int
@@ -57,7 +62,9 @@ socket_tune(int fd, const struct url *url, const struct url *before,
 		if (value == 0 && (before == NULL || get_int(before, i) == 0))
 			continue;
 		if (set_int(fd, int_options[i].level, int_options[i].option,
-			value) == -1)
+			value) == -1 &&
+		    !(errno == ENOPROTOOPT &&
+			int_options[i].level == IPPROTO_IPV6))
 			return err_sys(err, "%s=%d", int_options[i].name,
 			    value);
 	}
@@ -99,12 +106,6 @@ socket_check_fixed(const struct listener *l, const struct url *url, bool joins,
 	return 0;
 }
 
-bool
-socket_is_dual(const struct url *url)
-{
-	return url->scheme == URL_TCP && url->host[0] == '\0';
-}
-
 static int
 explain_device(const struct url *url, struct err *err)
 {
@@ -116,6 +117,8 @@ explain_device(const struct url *url, struct err *err)
 	return -1;
 }
 
+/* For UDP SO_REUSEADDR lets a stranger take the port's packets, so it is set
+ * only for multicast, which several programs may want to hear. */
 static int
 set_options(int fd, const struct listener *l, bool share, struct err *err)
 {
@@ -123,12 +126,15 @@ set_options(int fd, const struct listener *l, bool share, struct err *err)
 
 	if (l->addr.u.sa.sa_family == AF_UNIX)
 		return socket_tune(fd, url, NULL, err);
-	if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+	if ((!url_is_udp(url) || url->multicast[0] != '\0') &&
+	    set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
 		return err_sys(err, "SO_REUSEADDR");
+	if (url_is_udp(url) && datagram_prepare(fd, &l->addr, err) == -1)
+		return -1;
 	if (share && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
 		return err_sys(err, "reuseport=true");
 	if (l->addr.u.sa.sa_family == AF_INET6 &&
-	    set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !socket_is_dual(url)) == -1)
+	    set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !url_is_dual(url)) == -1)
 		return err_sys(err, "IPV6_V6ONLY");
 	if (url->freebind && set_int(fd, SOL_IP, IP_FREEBIND, 1) == -1)
 		return err_sys(err, "freebind=true");
@@ -195,16 +201,16 @@ bind_socket(int fd, const struct listener *l)
 static int
 make_socket(struct listener *l, bool share, struct err *err)
 {
+	int type = (url_is_udp(&l->url) ? SOCK_DGRAM : SOCK_STREAM) |
+	    SOCK_NONBLOCK | SOCK_CLOEXEC;
 	char text[URL_TEXT_MAX];
 	int fd;
 
-	fd = socket(l->addr.u.sa.sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1 && errno == EAFNOSUPPORT && socket_is_dual(&l->url)) {
+	fd = socket(l->addr.u.sa.sa_family, type, 0);
+	if (fd == -1 && errno == EAFNOSUPPORT && url_is_dual(&l->url)) {
 		/* A kernel without IPv6. */
 		(void)addr_from_ip(&l->addr, "0.0.0.0", l->url.port);
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		    0);
+		fd = socket(AF_INET, type, 0);
 	}
 	if (fd == -1)
 		return err_sys(err, "socket");
@@ -236,8 +242,8 @@ socket_open(struct listener *l, bool share, struct err *err)
 {
 	int fd = make_socket(l, share, err);
 
-	if (fd == -1)
-		return -1;
+	if (fd == -1 || url_is_udp(&l->url))
+		return fd;
 	if (bind_socket(fd, l) == -1) {
 		socket_explain(l, err);
 		closefd(&fd);
@@ -277,12 +283,40 @@ socket_share(int fd)
 	return set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 }
 
+/* One that was handed over is bound already. */
+static bool
+is_bound(int fd)
+{
+	struct addr a = { .len = sizeof(a.u) };
+
+	return getsockname(fd, &a.u.sa, &a.len) == 0 && addr_port(&a) != 0;
+}
+
+bool
+socket_can_be_joined(const struct listener *l, struct err *err)
+{
+	struct stat st;
+
+	if (!url_is_udp(&l->url) || l->nslots == 0 ||
+	    !l->slots[0].is_inherited ||
+	    (fstat(l->slots[0].fd, &st) == 0 && st.st_uid == geteuid()))
+		return true;
+	errno = EADDRINUSE;
+	(void)err_sys(err, "join the socket that was handed over");
+	return false;
+}
+
 int
 socket_listen(struct listener *l, struct slot *s)
 {
 	struct err err;
+	int rc;
 
-	if (listen(s->fd, socket_backlog(l)) == -1)
+	if (url_is_udp(&l->url))
+		rc = is_bound(s->fd) ? 0 : bind_socket(s->fd, l);
+	else
+		rc = listen(s->fd, socket_backlog(l));
+	if (rc == -1)
 		return -1;
 	/* One that listens already only takes a new backlog. */
 	if (!s->is_listening && l->url.scheme != URL_UNIX &&
@@ -293,13 +327,29 @@ socket_listen(struct listener *l, struct slot *s)
 	return 0;
 }
 
+/*
+ * A copy leaked to any process would go on swallowing connections: close()
+ * alone is not enough. A UDP socket that is shut down goes on receiving, but
+ * not when it is bound to a device that there never will be; that takes it out
+ * of its group, too, and what it has received stays. Its children see from the
+ * rest that it is over.
+ */
+bool
+socket_shut(const struct listener *l, const struct slot *s)
+{
+	bool is_deaf = !url_is_udp(&l->url) ||
+	    set_int(s->fd, SOL_SOCKET, SO_BINDTOIFINDEX, INT_MAX) == 0;
+
+	if (is_deaf)
+		(void)shutdown(s->fd, SHUT_RDWR);
+	return is_deaf;
+}
+
 void
 socket_retire(struct listener *l, struct slot *s)
 {
-	/* A copy leaked to any process would go on swallowing connections:
-	 * close() alone is not enough. */
 	if (s->fd != -1 && s->is_listening && !heir_is_lent(l, s))
-		(void)shutdown(s->fd, SHUT_RDWR);
+		(void)socket_shut(l, s);
 	steer_on_close(&l->steer, s->id);
 	s->is_listening = false;
 	closefd(&s->fd);

@@ -229,7 +229,7 @@ on_bind(struct ev_loop *loop, ev_timer *w, int revents)
 		return;
 	}
 	if (m->bind_error.sys == EADDRINUSE)
-		holder_name(&m->busy, &m->bind_error);
+		holder_name(&m->busy, m->busy_is_udp, &m->bind_error);
 	stop_fail(m, &m->bind_error);
 }
 

@@ -31,6 +31,7 @@ const char *const board_callback_names[BOARD_NCALLBACKS] = {
 	[BOARD_IN_DONE] = "done",
 	[BOARD_IN_TIMER] = "timer",
 	[BOARD_IN_DETACHED] = "detached",
+	[BOARD_IN_DATAGRAM] = "datagram",
 };
 
 const char *const board_cause_names[BOARD_NCAUSES] = {

@@ -63,6 +63,7 @@ enum board_callback {
 	BOARD_IN_DONE,    /* of what was offloaded */
 	BOARD_IN_TIMER,
 	BOARD_IN_DETACHED,
+	BOARD_IN_DATAGRAM,
 	BOARD_NCALLBACKS
 };
 /* "no callback", "start", ... */

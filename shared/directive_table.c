@@ -194,8 +194,7 @@ static const struct directive server_table[] = {
 	    .help = "bytes a connection moves in one turn" },
 	{ "budget.messages", DIRECTIVE_NUMBER, F(budget.messages),
 	    1, 1000000, "256",
-	    .help = "messages a connection is served in one turn",
-	    .is_later = true },
+	    .help = "packets of a UDP listener served in one turn" },
 };
 #undef F
 

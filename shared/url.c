@@ -12,6 +12,7 @@
 
 #include <bsd/string.h>
 
+#include "shared/mcast.h"
 #include "shared/url_param.h"
 #include "shared/value.h"
 
@@ -22,13 +23,6 @@ const char *const url_scheme_names[URL_NSCHEMES] = {
 	[URL_UDP] = "udp",
 	[URL_UDP4] = "udp4",
 	[URL_UDP6] = "udp6",
-	[URL_UNIX] = "unix",
-};
-
-static const char *const schemes_built[URL_NSCHEMES] = {
-	[URL_TCP] = "tcp",
-	[URL_TCP4] = "tcp4",
-	[URL_TCP6] = "tcp6",
 	[URL_UNIX] = "unix",
 };
 
@@ -59,14 +53,15 @@ static int
 check_address(const struct url *u, const struct addr *a, struct err *err)
 {
 	bool is_v6 = a->u.sa.sa_family == AF_INET6;
+	const char *kind = url_is_udp(u) ? "udp" : "tcp";
 
-	if (u->scheme == (is_v6 ? URL_TCP4 : URL_TCP6)) {
-		err_set(err, EXIT_BAD_CONFIG, "%s is an IPv%d address", u->host,
-		    is_v6 ? 6 : 4);
-		return err_hint(err, "%s:// or tcp:// for it",
-		    is_v6 ? "tcp6" : "tcp4");
-	}
-	return 0;
+	if (u->scheme != (is_v6 ? URL_TCP4 : URL_TCP6) &&
+	    u->scheme != (is_v6 ? URL_UDP4 : URL_UDP6))
+		return 0;
+	err_set(err, EXIT_BAD_CONFIG, "%s is an IPv%d address", u->host,
+	    is_v6 ? 6 : 4);
+	return err_hint(err, "%s%d:// or %s:// for it", kind, is_v6 ? 6 : 4,
+	    kind);
 }
 
 static int
@@ -147,14 +142,14 @@ parse_authority(struct url *u, char *text, struct err *err)
 static int
 refuse_scheme(const char *name, struct err *err)
 {
-	const char *near = value_nearest(name, schemes_built, URL_NSCHEMES);
+	const char *near = value_nearest(name, url_scheme_names, URL_NSCHEMES);
 
 	err_set(err, EXIT_BAD_CONFIG, "unknown scheme \"%s\"", name);
 	if (near != NULL)
 		return err_hint(err, "did you mean \"%s\"?", near);
 	return err_hint(err,
-	    "tcp, tcp4, tcp6 or unix; what is spoken there is "
-	    "the handler's affair");
+	    "tcp, tcp4, tcp6, udp, udp4, udp6 or unix; what is spoken there "
+	    "is the handler's affair");
 }
 
 /* Take the scheme off *text; none means tcp. */
@@ -172,11 +167,7 @@ parse_scheme(struct url *u, char **text, struct err *err)
 			return refuse_scheme(*text, err);
 		u->scheme = (enum url_scheme)found;
 		*text = end + 3;
-		if (schemes_built[found] != NULL)
-			return 0;
-		err_set(err, EXIT_BAD_USAGE, "%s is not built yet",
-		    url_scheme_names[found]);
-		return err_hint(err, "tcp, tcp4, tcp6 and unix are");
+		return 0;
 	}
 	for (i = 0; i < URL_NSCHEMES; i++)
 		if (strlen(url_scheme_names[i]) == length &&
@@ -205,6 +196,33 @@ parse_unix(struct url *u, const char *path, struct err *err)
 	return 0;
 }
 
+/* A socket of one family cannot join a group of the other. */
+static int
+check_groups(const struct url *u, struct err *err)
+{
+	const char *rest = u->multicast;
+	struct mcast_group g;
+	struct addr host;
+	bool takes_v4 = u->scheme != URL_UDP6, takes_v6 = u->scheme != URL_UDP4;
+
+	if (addr_from_ip(&host, u->host, 0) == 0) {
+		takes_v4 &= host.u.sa.sa_family == AF_INET;
+		takes_v6 &= host.u.sa.sa_family == AF_INET6;
+	}
+	while (mcast_next(&rest, &g, err) == 1) {
+		bool is_v6 = g.addr.u.sa.sa_family == AF_INET6;
+
+		if (is_v6 ? takes_v6 : takes_v4)
+			continue;
+		err_set(err, EXIT_BAD_CONFIG,
+		    "multicast: an IPv%d group, but no IPv%d address to hear "
+		    "it on",
+		    is_v6 ? 6 : 4, is_v6 ? 6 : 4);
+		return err_hint(err, "udp%d://:%u", is_v6 ? 6 : 4, u->port);
+	}
+	return 0;
+}
+
 static int
 parse_all(struct url *u, char *text, struct err *err)
 {
@@ -223,7 +241,9 @@ parse_all(struct url *u, char *text, struct err *err)
 		rc = parse_authority(u, text, err);
 	if (rc == -1 || query == NULL)
 		return rc;
-	return url_param_parse(u, query, err);
+	if (url_param_parse(u, query, err) == -1)
+		return -1;
+	return check_groups(u, err);
 }
 
 int

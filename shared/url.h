@@ -46,24 +46,41 @@ struct url {
 	char path[URL_PATH_MAX]; /* unix; "@name": abstract */
 
 	/* parameters; the comment gives the default */
-	enum url_tristate reuseport; /* as --accept says */
-	int backlog;                 /* 0: somaxconn */
-	bool nodelay;                /* true */
-	int keepalive;               /* seconds; 0: off */
-	int rcvbuf, sndbuf;          /* bytes; 0: the kernel's */
-	int defer_accept;            /* seconds; 0: off */
-	int fastopen;                /* queue length; 0: off */
-	char device[16];             /* "": any */
-	bool freebind;               /* false */
-	int mode;                    /* of a unix path; -1: by umask */
-	char owner[URL_NAME_MAX];    /* user[:group], "" : who starts tine;
+	enum url_tristate reuseport;  /* as --accept says */
+	int backlog;                  /* 0: somaxconn */
+	bool nodelay;                 /* true */
+	int keepalive;                /* seconds; 0: off */
+	int rcvbuf, sndbuf;           /* bytes; 0: the kernel's */
+	int defer_accept;             /* seconds; 0: off */
+	int fastopen;                 /* queue length; 0: off */
+	int tos;                      /* of what is sent; 0: the kernel's */
+	char device[16];              /* "": any */
+	bool freebind;                /* false */
+	char multicast[URL_PATH_MAX]; /* GROUP[@IFACE],...; "": none */
+	int mode;                     /* of a unix path; -1: by umask */
+	char owner[URL_NAME_MAX];     /* user[:group], "" : who starts tine;
 	                                numeric after url_resolve() */
-	char handler[URL_PATH_MAX];  /* "": the server's */
+	char handler[URL_PATH_MAX];   /* "": the server's */
 };
+
+static inline bool
+url_is_udp(const struct url *u)
+{
+	return u->scheme == URL_UDP || u->scheme == URL_UDP4 ||
+	    u->scheme == URL_UDP6;
+}
+
+/* tcp:// and udp:// with no host are one v6 socket that takes v4 too. */
+static inline bool
+url_is_dual(const struct url *u)
+{
+	return (u->scheme == URL_TCP || u->scheme == URL_UDP) &&
+	    u->host[0] == '\0';
+}
 
 /* Parse text; a bare port means tcp://:PORT. -1 with the reason and a hint
  * (nearest scheme or parameter name) in err; code 78, or 64 for what is not
- * built yet (udp, proxy, tls, ...). */
+ * built yet (proxy, tls, ...). */
 int url_parse(struct url *, const char *text, struct err *);
 /* Write the URL back, parameters that differ from their default included, so
  * that url_parse() of it gives the same. Returns dst. */
@@ -76,7 +93,7 @@ char *url_print_short(const struct url *, char *dst, size_t size);
  * max; or -1. May block: only the checker and -X call it.
  */
 int url_resolve(const struct url *, struct url *out, int max, struct err *);
-/* The socket address of a resolved URL. For tcp with no host: the v6 wildcard
+/* The socket address of a resolved URL. For tcp and udp with no host: the v6 wildcard
  * (the caller falls back to v4 where there is no IPv6). */
 int url_addr(const struct url *, struct addr *, struct err *);
 

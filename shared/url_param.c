@@ -14,11 +14,12 @@
 
 #include <bsd/string.h>
 
+#include "shared/mcast.h"
 #include "shared/value.h"
 
 /* Parameters of spec 3 that are known and do nothing yet. */
-static const char *const params_not_built[] = { "multicast", "proxy", "tls",
-	"tos", "user-timeout" };
+static const char *const params_not_built[] = { "proxy", "tls",
+	"user-timeout" };
 
 const struct url url_defaults = { .nodelay = true, .mode = -1 };
 
@@ -32,6 +33,7 @@ enum kind {
 	KIND_MODE,     /* int, written in octal */
 	KIND_OWNER,    /* char[], user or user:group */
 	KIND_TEXT,     /* char[] */
+	KIND_GROUPS,   /* char[], see mcast.h */
 	NKINDS
 };
 
@@ -40,7 +42,10 @@ enum {
 	FOR_TCP = BIT(0),
 	FOR_PATH = BIT(1),
 	FOR_ABSTRACT = BIT(2),
-	FOR_ALL = FOR_TCP | FOR_PATH | FOR_ABSTRACT,
+	FOR_UDP = BIT(3),
+	FOR_IP = FOR_TCP | FOR_UDP,
+	FOR_STREAM = FOR_TCP | FOR_PATH | FOR_ABSTRACT,
+	FOR_ALL = FOR_STREAM | FOR_UDP,
 };
 
 struct param {
@@ -54,8 +59,8 @@ struct param {
 #define F(field) offsetof(struct url, field)
 /* clang-format off */
 static const struct param params[] = {
-	{ "reuseport",    KIND_TRISTATE, F(reuseport),    0,         FOR_TCP },
-	{ "backlog",      KIND_INT,      F(backlog),      INT_MAX,   FOR_ALL },
+	{ "reuseport",    KIND_TRISTATE, F(reuseport),    0,         FOR_IP },
+	{ "backlog",      KIND_INT,      F(backlog),      INT_MAX,   FOR_STREAM },
 	{ "nodelay",      KIND_BOOL,     F(nodelay),      0,         FOR_TCP },
 	/* The kernel's own bound, in include/net/tcp.h. */
 	{ "keepalive",    KIND_SECONDS,  F(keepalive),    32767,     FOR_TCP },
@@ -65,8 +70,11 @@ static const struct param params[] = {
 	{ "defer-accept", KIND_SECONDS,  F(defer_accept), 3600,      FOR_TCP },
 	{ "fastopen",     KIND_INT,      F(fastopen),     INT_MAX,   FOR_TCP },
 	{ "device",       KIND_TEXT,     F(device),
-	    sizeof(url_defaults.device),                             FOR_TCP },
-	{ "freebind",     KIND_BOOL,     F(freebind),     0,         FOR_TCP },
+	    sizeof(url_defaults.device),                             FOR_IP },
+	{ "freebind",     KIND_BOOL,     F(freebind),     0,         FOR_IP },
+	{ "tos",          KIND_INT,      F(tos),          255,       FOR_IP },
+	{ "multicast",    KIND_GROUPS,   F(multicast),
+	    sizeof(url_defaults.multicast),                          FOR_UDP },
 	{ "mode",         KIND_MODE,     F(mode),         0777,      FOR_PATH },
 	{ "owner",        KIND_OWNER,    F(owner),
 	    sizeof(url_defaults.owner),                              FOR_PATH },
@@ -186,6 +194,19 @@ set_owner(const struct param *p, void *field, const char *text, struct err *err)
 	return set_text(p, field, text, err);
 }
 
+static int
+set_groups(const struct param *p, void *field, const char *text,
+    struct err *err)
+{
+	const char *rest = text;
+	struct mcast_group g;
+	int rc;
+
+	while ((rc = mcast_next(&rest, &g, err)) == 1)
+		continue;
+	return rc == -1 ? -1 : set_text(p, field, text, err);
+}
+
 /* ---- parameters to text ---- */
 
 static void
@@ -257,6 +278,7 @@ static const struct {
 	[KIND_MODE] = { sizeof(int), set_mode, print_mode },
 	[KIND_OWNER] = { 0, set_owner, print_text },
 	[KIND_TEXT] = { 0, set_text, print_text },
+	[KIND_GROUPS] = { 0, set_groups, print_text },
 };
 
 static bool
@@ -318,8 +340,34 @@ static unsigned
 meaning(const struct url *u)
 {
 	if (u->scheme != URL_UNIX)
-		return FOR_TCP;
+		return url_is_udp(u) ? FOR_UDP : FOR_TCP;
 	return u->path[0] == '@' ? FOR_ABSTRACT : FOR_PATH;
+}
+
+/* It has no meaning for what the URL leads to: say why, and where it has. */
+static int
+refuse_meaning(const struct url *u, const struct param *p, struct err *err)
+{
+	static const struct {
+		unsigned meant_for;
+		const char *words;
+	} uses[] = {
+		{ FOR_TCP, "tcp, tcp4 and tcp6" },
+		{ FOR_UDP, "udp, udp4 and udp6" },
+		{ FOR_IP, "tcp and udp" },
+		{ FOR_STREAM, "tcp, tcp4, tcp6 and unix" },
+		{ FOR_PATH, "the path of a unix socket" },
+	};
+	size_t i = 0;
+
+	while (i + 1 < nitems(uses) && uses[i].meant_for != p->meant_for)
+		i++;
+	err_set(err, EXIT_BAD_CONFIG, "parameter \"%s\" has no meaning %s",
+	    p->name,
+	    url_is_udp(u) && (p->meant_for & FOR_TCP)
+		? "for UDP, which has no connections"
+		: "here");
+	return err_hint(err, "it is for %s", uses[i].words);
 }
 
 static int
@@ -333,14 +381,8 @@ set_param(struct url *u, const char *name, const char *value, unsigned *seen,
 			break;
 	if (i == nitems(params))
 		return refuse_param(name, err);
-	if ((params[i].meant_for & meaning(u)) == 0) {
-		err_set(err, EXIT_BAD_CONFIG,
-		    "parameter \"%s\" has no meaning here", name);
-		return err_hint(err, "it is for %s",
-		    params[i].meant_for & FOR_TCP
-			? "tcp, tcp4 and tcp6"
-			: "the path of a unix socket");
-	}
+	if ((params[i].meant_for & meaning(u)) == 0)
+		return refuse_meaning(u, &params[i], err);
 	if (*seen & BIT(i)) {
 		err_set(err, EXIT_BAD_CONFIG, "parameter \"%s\" is given twice",
 		    name);

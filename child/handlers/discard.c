@@ -14,4 +14,13 @@ discard_data(struct tine_conn *c)
 	return TINE_OK;
 }
 
-TINE_HANDLER(.name = "discard", .data = discard_data);
+static enum tine_action
+discard_datagram(struct tine_dgram *d)
+{
+	while (tine_dgram_next(d))
+		continue;
+	return TINE_OK;
+}
+
+TINE_HANDLER(.name = "discard", .data = discard_data,
+    .datagram = discard_datagram);

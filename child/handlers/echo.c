@@ -23,4 +23,18 @@ echo_drained(struct tine_conn *c)
 	(void)echo_data(c);
 }
 
-TINE_HANDLER(.name = "echo", .data = echo_data, .drained = echo_drained);
+static enum tine_action
+echo_datagram(struct tine_dgram *d)
+{
+	const void *in;
+	size_t len;
+
+	do {
+		in = tine_dgram_bytes(d, &len);
+		(void)tine_dgram_reply(d, in, len);
+	} while (tine_dgram_next(d));
+	return TINE_OK;
+}
+
+TINE_HANDLER(.name = "echo", .data = echo_data, .drained = echo_drained,
+    .datagram = echo_datagram);

@@ -6,6 +6,7 @@
 #include <tine.h>
 
 #define PIECE_BYTES 4096
+#define PACKET_BYTES 65536 /* no packet of UDP is longer */
 
 static const struct tine_option options[] = {
 	{ .name = "once",
@@ -62,5 +63,20 @@ upper_drained(struct tine_conn *c)
 	(void)upper_data(c);
 }
 
+static enum tine_action
+upper_datagram(struct tine_dgram *d)
+{
+	static char answer[PACKET_BYTES];
+	const char *in;
+	size_t len;
+
+	do {
+		in = tine_dgram_bytes(d, &len);
+		copy_upper(answer, in, len);
+		(void)tine_dgram_reply(d, answer, len);
+	} while (tine_dgram_next(d));
+	return TINE_OK;
+}
+
 TINE_HANDLER(.name = "upper", .options = options, .start = upper_start,
-    .data = upper_data, .drained = upper_drained);
+    .data = upper_data, .drained = upper_drained, .datagram = upper_datagram);

@@ -38,9 +38,10 @@ extern "C" {
 struct tine_child;
 /* One connection of a child. */
 struct tine_conn;
+/* A UDP packet, and those of its batch that follow. */
+struct tine_dgram;
 /* Named by struct tine_handler; what they do is not built yet. */
 struct tine_codec;
-struct tine_dgram;
 struct tine_stream;
 
 /* What a callback asks the server to do when it returns. */
@@ -129,7 +130,8 @@ struct tine_handler {
 	void (*drained)(struct tine_conn *);
 	/* Exactly once for each open; err is an errno value or 0. */
 	void (*close)(struct tine_conn *, enum tine_cause, int err);
-	/* A UDP packet. */
+	/* A UDP packet: see tine_dgram_bytes(). A handler without this cannot
+	 * listen on UDP. TINE_OK or TINE_STOP. */
 	enum tine_action (*datagram)(struct tine_dgram *);
 	/* First when the child is ready. *next: seconds to the next tick;
 	 * negative ends it. */
@@ -395,6 +397,46 @@ TINE_EXPORT struct tine_conn *tine_connect(struct tine_child *,
 TINE_EXPORT struct tine_conn *tine_adopt(struct tine_child *,
     const struct tine_handler *events, int fd, const void *unread, size_t len,
     void *context);
+/* ---- UDP ---- */
+
+/*
+ * The packet and its length; it may have none. Valid until tine_dgram_next() or
+ * until the callback returns; the bytes are the server's and must not be
+ * changed. Never NULL.
+ */
+TINE_EXPORT const void *tine_dgram_bytes(const struct tine_dgram *,
+    size_t *len);
+/*
+ * Go to the next packet that came with this one: true, and all calls are about
+ * that one from now on; false: this was the last. Those that a callback does
+ * not ask for come in a call of their own, so that a handler need not use this.
+ */
+TINE_EXPORT bool tine_dgram_next(struct tine_dgram *);
+/* Who sent it; valid as its bytes are. At a socket for both families one of
+ * IPv4 is ::ffff:a.b.c.d. Anybody can write any sender into a packet. */
+TINE_EXPORT const struct sockaddr *tine_dgram_peer(const struct tine_dgram *,
+    socklen_t *len);
+TINE_EXPORT struct tine_child *tine_dgram_child(const struct tine_dgram *);
+/* Where it came in: the index of the URL among those of the server. */
+TINE_EXPORT size_t tine_dgram_listener(const struct tine_dgram *);
+/* It was longer than `read-cap`, and its end is lost. */
+TINE_EXPORT bool tine_dgram_is_truncated(const struct tine_dgram *);
+/*
+ * Send a packet to who sent this one, from the address that it was sent to. The
+ * bytes are taken over before the call returns, and go out with the other
+ * answers of the batch. As always with UDP nobody says whether it arrives. 0;
+ * or -1 and errno: EMSGSIZE it is longer than a packet can be, ENOBUFS `output`
+ * was reached because the network does not take what waits (`dropped` counts
+ * it).
+ */
+TINE_EXPORT int tine_dgram_reply(struct tine_dgram *, const void *, size_t);
+/*
+ * Send a packet to anybody from the port of this listener; from any callback.
+ * Errors as tine_dgram_reply(), and ENOENT: it has no UDP listener of this
+ * index; EAFNOSUPPORT: the address is of a family that it does not speak.
+ */
+TINE_EXPORT int tine_dgram_send(struct tine_child *, size_t listener,
+    const struct sockaddr *, socklen_t, const void *, size_t);
 
 /* ---- the child and the server's facts ---- */
 

@@ -193,7 +193,7 @@ serves(void)
 }
 
 static void
-assert_found(unsigned found)
+assert_found(uint64_t found)
 {
 	char is[AUDIT_WORDS_MAX], want[AUDIT_WORDS_MAX];
 
@@ -439,7 +439,7 @@ static void
 one_that_was_connected_to_a_peer_comes_back(void **state)
 {
 	struct addr own;
-	unsigned found;
+	uint64_t found;
 	int peer;
 
 	(void)state;

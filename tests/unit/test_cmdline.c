@@ -407,9 +407,9 @@ a_bad_url_is_refused_wherever_it_stands(void **state)
 	refused("tine echo -l 1 -l :65536", EXIT_BAD_CONFIG,
 	    "listen URL :65536: port 65536 is out of range",
 	    "a number from 0 to 65535; 0 lets the kernel choose");
-	refused("tine -l udp://:1 echo", EXIT_BAD_USAGE,
-	    "listen URL udp://:1: udp is not built yet",
-	    "tcp, tcp4, tcp6 and unix are");
+	refused("tine -l tcp://:1?tls=on echo", EXIT_BAD_USAGE,
+	    "listen URL tcp://:1?tls=on: parameter \"tls\" is not built yet",
+	    "leave it out");
 	refused("tine -l 80 -l :80 echo", EXIT_BAD_CONFIG,
 	    "listen URL :80 is given twice",
 	    "one server listens on an address");

@@ -549,6 +549,22 @@ a_stored_one_that_was_shut_down_can_listen_again(void **state)
 	assert_int_equal(listen(fd, 5), 0);
 }
 
+static void
+one_for_udp_is_for_a_udp_url_only(void **state)
+{
+	struct addr a;
+	int fd = make_socket(AF_INET, SOCK_DGRAM);
+
+	(void)state;
+	assert_int_equal(addr_from_ip(&a, "127.0.0.1", 0), 0);
+	assert_int_equal(bind(fd, &a.u.sa, a.len), 0);
+	assert_int_equal(getsockname(fd, &a.u.sa, &a.len), 0);
+	give(fd, "dns.socket");
+	assert_int_equal(begin(), 0);
+	assert_int_equal(take("tcp://127.0.0.1", addr_port(&a), 0), -1);
+	assert_int_not_equal(take("udp://127.0.0.1", addr_port(&a), 0), -1);
+}
+
 /* ---- what is none ---- */
 
 static void
@@ -556,7 +572,7 @@ what_is_no_listening_stream_socket_is_closed_and_named(void **state)
 {
 	static const char *const faults[] = {
 		"(file) is no socket",
-		"(dgram) is no stream socket",
+		"(dgram) is neither a stream socket nor one for UDP",
 		"(bound) does not listen",
 		"(\\x1b[31m) is of an address family that is not served",
 	};
@@ -564,7 +580,7 @@ what_is_no_listening_stream_socket_is_closed_and_named(void **state)
 
 	(void)state;
 	give(fcntl(2, F_DUPFD_CLOEXEC, 20), "file");
-	give(make_socket(AF_INET, SOCK_DGRAM), "dgram");
+	give(make_socket(AF_UNIX, SOCK_DGRAM), "dgram");
 	give(make_socket(AF_INET, SOCK_STREAM), "bound");
 	give(make_socket(AF_NETLINK, SOCK_RAW), "\x1b[31m");
 	assert_int_equal(begin(), 0);
@@ -688,6 +704,7 @@ main(void)
 		handed(an_index_that_no_place_can_have_counts_as_none),
 		handed(after_a_failed_start_all_can_be_taken_again),
 		handed(a_stored_one_that_was_shut_down_can_listen_again),
+		handed(one_for_udp_is_for_a_udp_url_only),
 		handed(what_is_no_listening_stream_socket_is_closed_and_named),
 		handed(a_descriptor_that_is_not_open_is_none),
 		handed(a_connection_is_an_error_that_names_the_mistake),

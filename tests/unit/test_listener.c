@@ -203,7 +203,7 @@ a_busy_port_is_an_error_even_for_reuseport(void **state)
 	assert_int_equal(listener_open_all(&m, m.generation, &err), -1);
 	assert_int_equal(err.sys, EADDRINUSE);
 	assert_int_equal(m.nlisteners, 0);
-	holder_name(&m.busy, &err);
+	holder_name(&m.busy, m.busy_is_udp, &err);
 	assert_int_equal(err.code, EXIT_UNAVAILABLE);
 	assert_non_null(strstr(err.text,
 	    print(words, sizeof(words), "in use by %s (pid %ld)", name,

@@ -183,10 +183,12 @@ an_unknown_scheme_is_refused_with_the_nearest(void **state)
 	refused("tpc://:80", "unknown scheme \"tpc\"", "did you mean \"tcp\"?");
 	refused("TCP://:80", "unknown scheme \"TCP\"", "did you mean \"tcp\"?");
 	refused("http://:80", "unknown scheme \"http\"",
-	    "tcp, tcp4, tcp6 or unix; what is spoken there is the handler's "
+	    "tcp, tcp4, tcp6, udp, udp4, udp6 or unix; what is spoken "
+	    "there is the handler's "
 	    "affair");
 	refused("://:80", "unknown scheme \"\"",
-	    "tcp, tcp4, tcp6 or unix; what is spoken there is the handler's "
+	    "tcp, tcp4, tcp6, udp, udp4, udp6 or unix; what is spoken "
+	    "there is the handler's "
 	    "affair");
 }
 
@@ -205,21 +207,58 @@ a_scheme_needs_its_slashes_and_a_path_its_scheme(void **state)
 }
 
 static void
-udp_is_not_built_yet(void **state)
+udp_is_a_scheme_of_both_families_or_of_one(void **state)
 {
-	static const char *const schemes[] = { "udp", "udp4", "udp6" };
-	char text[64], why[128];
+	static const enum url_scheme schemes[] = { URL_UDP, URL_UDP4,
+		URL_UDP6 };
+	char text[64], printed[URL_TEXT_MAX];
 	struct url u;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < nitems(schemes); i++) {
-		(void)snprintf(text, sizeof(text), "%s://:9000", schemes[i]);
-		(void)snprintf(why, sizeof(why),
-		    "listen URL %s: %s is not built yet", text, schemes[i]);
-		expect_error(url_parse(&u, text, &err), &err, EXIT_BAD_USAGE,
-		    why, "tcp, tcp4, tcp6 and unix are");
+		(void)snprintf(text, sizeof(text), "%s://:9000",
+		    url_scheme_names[schemes[i]]);
+		u = good(text);
+		assert_int_equal(u.scheme, schemes[i]);
+		assert_true(url_is_udp(&u));
+		assert_int_equal(url_is_dual(&u), i == 0);
+		assert_string_equal(url_print(&u, printed, sizeof(printed)),
+		    text);
 	}
+	u = good("tcp://:9000");
+	assert_false(url_is_udp(&u));
+	assert_true(url_is_dual(&u));
+	u = good("unix://x");
+	assert_false(url_is_udp(&u) || url_is_dual(&u));
+}
+
+static void
+a_udp_address_must_be_of_the_schemes_family(void **state)
+{
+	(void)state;
+	refused("udp4://[::1]:80", "::1 is an IPv6 address",
+	    "udp6:// or udp:// for it");
+	refused("udp6://127.0.0.1:80", "127.0.0.1 is an IPv4 address",
+	    "udp4:// or udp:// for it");
+}
+
+static void
+a_multicast_group_must_be_of_a_family_that_is_heard(void **state)
+{
+	(void)state;
+	(void)good("udp://:80?multicast=239.1.1.1,ff12::1");
+	(void)good("udp4://:80?multicast=239.1.1.1");
+	(void)good("udp6://:80?multicast=ff12::1");
+	refused("udp4://:80?multicast=239.1.1.1,ff12::1",
+	    "multicast: an IPv6 group, but no IPv6 address to hear it on",
+	    "udp6://:80");
+	refused("udp6://:80?multicast=239.1.1.1",
+	    "multicast: an IPv4 group, but no IPv4 address to hear it on",
+	    "udp4://:80");
+	refused("udp://[::1]:80?multicast=239.1.1.1",
+	    "multicast: an IPv4 group, but no IPv4 address to hear it on",
+	    "udp4://:80");
 }
 
 static void
@@ -282,7 +321,10 @@ main(void)
 		cmocka_unit_test(an_unknown_scheme_is_refused_with_the_nearest),
 		cmocka_unit_test(
 		    a_scheme_needs_its_slashes_and_a_path_its_scheme),
-		cmocka_unit_test(udp_is_not_built_yet),
+		cmocka_unit_test(udp_is_a_scheme_of_both_families_or_of_one),
+		cmocka_unit_test(a_udp_address_must_be_of_the_schemes_family),
+		cmocka_unit_test(
+		    a_multicast_group_must_be_of_a_family_that_is_heard),
 		cmocka_unit_test(a_url_longer_than_any_real_one_is_refused),
 		cmocka_unit_test(a_url_becomes_the_address_to_bind),
 	};

@@ -97,6 +97,9 @@ a_printed_url_is_read_as_the_same(void **state)
 		"keepalive=1min&rcvbuf=64k&sndbuf=1m&defer-accept=5s&"
 		"fastopen=16&device=eth0&freebind=true&handler=echo",
 		"tcp://[::1]:80?reuseport=false&keepalive=61s",
+		"udp://:80?reuseport=true&rcvbuf=64k&sndbuf=1m&device=eth0&"
+		"freebind=true&tos=16&multicast=239.1.1.1@lo,ff12::1&"
+		"handler=echo",
 		"unix://x?backlog=7&mode=0060&owner=a:b&handler=upper",
 		"unix://@x?handler=upper",
 	};
@@ -114,6 +117,54 @@ a_printed_url_is_read_as_the_same(void **state)
 		(void)url_print_short(&one, bare, sizeof(bare));
 		assert_null(strchr(bare, '?'));
 	}
+}
+
+static void
+what_needs_a_connection_is_refused_for_udp(void **state)
+{
+	static const struct {
+		const char *text, *name, *meant_for;
+	} rows[] = {
+		{ "udp://:80?nodelay=on", "nodelay", "tcp, tcp4 and tcp6" },
+		{ "udp4://:80?keepalive=1s", "keepalive",
+		    "tcp, tcp4 and tcp6" },
+		{ "udp6://:80?defer-accept=1s", "defer-accept",
+		    "tcp, tcp4 and tcp6" },
+		{ "udp://:80?fastopen=1", "fastopen", "tcp, tcp4 and tcp6" },
+		{ "udp://:80?backlog=1", "backlog",
+		    "tcp, tcp4, tcp6 and unix" },
+	};
+	char why[128], hint[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < nitems(rows); i++) {
+		(void)snprintf(why, sizeof(why),
+		    "parameter \"%s\" has no meaning for UDP, which has no "
+		    "connections",
+		    rows[i].name);
+		(void)snprintf(hint, sizeof(hint), "it is for %s",
+		    rows[i].meant_for);
+		refused(rows[i].text, EXIT_BAD_CONFIG, why, hint);
+	}
+	refused("udp://:80?mode=7", EXIT_BAD_CONFIG,
+	    "parameter \"mode\" has no meaning here",
+	    "it is for the path of a unix socket");
+	refused("tcp://:80?multicast=239.1.1.1", EXIT_BAD_CONFIG,
+	    "parameter \"multicast\" has no meaning here",
+	    "it is for udp, udp4 and udp6");
+	refused("unix://x?tos=1", EXIT_BAD_CONFIG,
+	    "parameter \"tos\" has no meaning here", "it is for tcp and udp");
+}
+
+static void
+a_bad_group_is_refused(void **state)
+{
+	(void)state;
+	refused("udp://:80?multicast=10.0.0.1", EXIT_BAD_CONFIG,
+	    "multicast: \"10.0.0.1\" is not a multicast group",
+	    "an address from 224.0.0.0 to 239.255.255.255 or in ff00::/8, and "
+	    "@IFACE for one interface: 239.1.2.3@eth0");
 }
 
 static void
@@ -200,7 +251,8 @@ an_unknown_parameter_is_refused_with_the_nearest(void **state)
 	refused(":80?colour=red", EXIT_BAD_CONFIG,
 	    "unknown parameter \"colour\"",
 	    "reuseport, backlog, nodelay, keepalive, rcvbuf, sndbuf, "
-	    "defer-accept, fastopen, device, freebind, mode, owner or handler");
+	    "defer-accept, fastopen, device, freebind, tos, multicast, mode, "
+	    "owner or handler");
 }
 
 static void
@@ -226,7 +278,7 @@ a_parameter_without_a_meaning_is_refused(void **state)
 	    "it is for tcp, tcp4 and tcp6");
 	refused("unix://x?reuseport=true", EXIT_BAD_CONFIG,
 	    "parameter \"reuseport\" has no meaning here",
-	    "it is for tcp, tcp4 and tcp6");
+	    "it is for tcp and udp");
 	refused(":80?mode=0600", EXIT_BAD_CONFIG,
 	    "parameter \"mode\" has no meaning here",
 	    "it is for the path of a unix socket");
@@ -238,8 +290,7 @@ a_parameter_without_a_meaning_is_refused(void **state)
 static void
 what_is_not_built_yet_says_so(void **state)
 {
-	static const char *const names[] = { "multicast", "proxy", "tls", "tos",
-		"user-timeout" };
+	static const char *const names[] = { "proxy", "tls", "user-timeout" };
 	char text[64], why[64];
 	size_t i;
 
@@ -260,6 +311,8 @@ main(void)
 		cmocka_unit_test(every_parameter_of_tcp_is_read),
 		cmocka_unit_test(every_parameter_of_unix_paths_is_read),
 		cmocka_unit_test(a_printed_url_is_read_as_the_same),
+		cmocka_unit_test(what_needs_a_connection_is_refused_for_udp),
+		cmocka_unit_test(a_bad_group_is_refused),
 		cmocka_unit_test(parameters_at_their_default_are_not_printed),
 		cmocka_unit_test(a_buffer_too_small_gets_what_fits),
 		cmocka_unit_test(a_bad_value_names_its_parameter),

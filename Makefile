@@ -173,6 +173,7 @@ $(CHAOS): $(call obj,$(wildcard tests/chaos/*.c))
 UNIT_WRAP_test_accept := accept4
 UNIT_WRAP_test_snapshot := mmap
 UNIT_WRAP_test_coro := mmap
+UNIT_WRAP_test_connect := getaddrinfo
 UNIT_WRAP_test_place := spawn_child
 UNIT_WRAP_test_roll := spawn_child
 UNIT_WRAP_test_reload := spawn_child

@@ -140,9 +140,13 @@ complain_of_death(const struct conf_server *server, int status,
 		err_set(&err, EXIT_BAD_CONFIG,
 		    "handler %s: loading it ended with exit code %d",
 		    server->handler, WEXITSTATUS(status));
-	err_hint(&err,
-	    "its constructor is to blame: it runs before tine can "
-	    "look at the handler");
+	/* What a file does not hold cannot be mapped. */
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS)
+		err_hint(&err, "was it copied whole? compile or copy it anew");
+	else
+		err_hint(&err,
+		    "its constructor is to blame: it runs before tine can "
+		    "look at the handler");
 	complain(arg, "", &err);
 }
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which handlers fit this server. A program's own stands for all that were
  * built elsewhere. */
+#include <sys/stat.h>
+
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rig.h"
 
@@ -183,6 +187,33 @@ a_handler_without_a_name_is_called_as_its_program_and_refused(void **state)
 	    "set .name in TINE_HANDLER()");
 }
 
+/* Whoever runs this test owns what only root should, or lets others write. */
+static void
+for_root_a_file_that_others_can_write_is_refused(void **state)
+{
+	char path[] = "/tmp/test_handler_XXXXXX.so";
+	int fd = mkstemps(path, 3);
+
+	(void)state;
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(fchmod(fd, 0666), 0);
+	(void)close(fd);
+	conf.uid = 65534;
+	assert_int_equal(load(path), -1);
+	assert_int_equal(err.code, EXIT_NO_PERMISSION);
+	assert_non_null(strstr(err.text, path));
+	assert_non_null(
+	    strstr(err.hint, getuid() == 0 ? "chmod go-w " : "chown root "));
+	/* Otherwise it is only no shared object. */
+	conf.uid = CONF_NO_ID;
+	refused(path, "file too short", "give the path of a shared object");
+	assert_int_equal(unlink(path), 0);
+	conf.uid = 65534;
+	refused(path, "No such file or directory",
+	    "give the path of a shared object");
+	assert_null(library);
+}
+
 int
 main(void)
 {
@@ -197,6 +228,7 @@ main(void)
 		T(a_struct_of_an_older_header_is_taken_and_the_rest_is_null),
 		T(a_longer_struct_is_taken_when_it_asks_for_nothing_new),
 		T(a_handler_without_a_name_is_called_as_its_program_and_refused),
+		T(for_root_a_file_that_others_can_write_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -237,6 +237,11 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SHARED) child/handlers/http_parse.c \
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(CPPFLAGS) -Ichild/handlers $(FUZZ_CFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/tests/fuzz/fuzz_codec: tests/fuzz/fuzz_codec.c child/framing.c
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $^
+
 # All of the master, whose children it is not to have.
 $(BUILD)/tests/fuzz/fuzz_state: tests/fuzz/fuzz_state.c $(SHARED) $(MASTER)
 	$(call say,FUZZ,$@)

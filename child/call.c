@@ -83,6 +83,32 @@ call_quiesce(struct tine_conn *c)
 	return yes;
 }
 
+int
+call_decode(struct tine_conn *c, const void *in, size_t len,
+    struct tine_frame *f)
+{
+	const struct tine_codec *codec = conn_server(c)->handler.codec;
+	int rc;
+
+	conn_server(c)->child->current = c;
+	call_enter(conn_server(c), c, BOARD_IN_FRAME);
+	rc = codec->decode(codec, c, in, len, f);
+	call_leave(conn_server(c));
+	return rc;
+}
+
+enum tine_action
+call_frame(struct tine_conn *c, const void *bytes, size_t len)
+{
+	enum tine_action action;
+
+	conn_server(c)->child->current = c;
+	call_enter(conn_server(c), c, BOARD_IN_FRAME);
+	action = conn_server(c)->handler.frame(c, bytes, len);
+	call_leave(conn_server(c));
+	return action;
+}
+
 void
 call_close(struct tine_conn *c, enum tine_cause cause, int err)
 {

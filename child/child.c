@@ -137,6 +137,7 @@ init_loop(struct child *ch)
 	task_init(ch);
 	drain_init(ch);
 	accept_init(ch);
+	codec_init(ch);
 	beat_init(ch);
 	cctl_init(ch);
 	snapshot_init(ch);
@@ -195,6 +196,7 @@ child_fini(struct child *ch)
 		accept_close_all(ch);
 		child_close_conns(ch);
 		conn_sweep(ch);
+		codec_fini(ch);
 		is_quiet = offload_stop(ch);
 		task_fini(ch);
 		for (i = 0; i < ch->nservers; i++)

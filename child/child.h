@@ -160,7 +160,14 @@ struct child {
 		struct tine_conn *conn;
 		const char *bytes;
 		size_t len;
+		struct input_note note;
 	} window; /* input in the scratch that was not consumed yet */
+	struct {
+		TAILQ_HEAD(, conn_extra) waiting;
+		unsigned nwaiting;
+		unsigned left; /* of the messages that this event may deliver */
+		ev_timer turn;
+	} framing;
 	struct conn_list dirty, dead;
 	ev_prepare sweep;
 

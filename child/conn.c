@@ -48,8 +48,8 @@ conn_cause_of(int err)
 	}
 }
 
-static void
-obey(struct tine_conn *c, enum tine_action action)
+void
+conn_obey(struct tine_conn *c, enum tine_action action)
 {
 	switch (action) {
 	case TINE_OK:
@@ -80,7 +80,7 @@ conn_call(struct tine_conn *c, enum board_callback what,
     enum tine_action (*fn)(struct tine_conn *))
 {
 	if (fn != NULL)
-		obey(c, call_action(c, what, fn));
+		conn_obey(c, call_action(c, what, fn));
 }
 
 /* ---- closing ---- */
@@ -95,6 +95,7 @@ forget(struct tine_conn *c)
 	connect_end(c);
 	deadline_end(c);
 	output_fini(c);
+	codec_forget(c);
 	if (ch->window.conn == c)
 		ch->window.conn = NULL;
 	input_fini(c);
@@ -228,7 +229,16 @@ conn_may_read(const struct tine_conn *c)
 	if (c->state == CONN_LINGERING)
 		return true;
 	return c->state == CONN_OPEN && !c->eof_seen && !c->is_stalled &&
-	    input_bytes(c) < conn_server(c)->limits.input;
+	    !c->has_frames && input_bytes(c) < conn_server(c)->limits.input;
+}
+
+/* Nobody is there to say what becomes of the beginning of a message. */
+static enum tine_cause
+cause_of_eof(const struct tine_conn *c)
+{
+	return conn_server(c)->handler.codec != NULL && input_bytes(c) > 0
+	    ? TINE_FRAMING
+	    : TINE_PEER_EOF;
 }
 
 /* End-of-file is news only when the handler could have taken all that came
@@ -236,11 +246,11 @@ conn_may_read(const struct tine_conn *c)
 static bool
 tell_eof(struct tine_conn *c)
 {
-	if (!c->eof_seen || c->eof_told || c->is_congested)
+	if (!c->eof_seen || c->eof_told || c->is_congested || c->has_frames)
 		return false;
 	c->eof_told = true;
 	if (conn_server(c)->handler.eof == NULL) {
-		conn_finish(c, TINE_PEER_EOF);
+		conn_finish(c, cause_of_eof(c));
 		return false;
 	}
 	conn_call(c, BOARD_IN_EOF, conn_server(c)->handler.eof);
@@ -253,7 +263,17 @@ static bool
 has_overflowed(const struct tine_conn *c)
 {
 	return input_bytes(c) >= conn_server(c)->limits.input &&
-	    output_bytes(c) == 0 && !c->is_congested;
+	    output_bytes(c) == 0 && !c->is_congested && !c->has_frames;
+}
+
+static void
+on_overflow(struct tine_conn *c)
+{
+	/* A message that does not fit is the peer's mistake. */
+	if (conn_server(c)->handler.codec != NULL)
+		conn_finish(c, TINE_FRAMING);
+	else
+		conn_close(c, TINE_OVERFLOW, 0);
 }
 
 /* True when a callback ran, whose output must be sent. */
@@ -263,11 +283,12 @@ advance(struct tine_conn *c, bool *asked)
 	if (c->state == CONN_OPEN && tell_eof(c))
 		return true;
 	if (c->state == CONN_OPEN && has_overflowed(c))
-		conn_close(c, TINE_OVERFLOW, 0);
+		on_overflow(c);
 	if (c->state == CONN_OPEN && !*asked) {
 		*asked = true;
 		if (conn_server(c)->child->drain.is_quiescing &&
-		    drain_may_ask(c) && call_quiesce(c) && !input_is_waiting(c))
+		    drain_may_ask(c) && !c->has_frames && call_quiesce(c) &&
+		    !input_is_waiting(c))
 			conn_finish(c, TINE_DRAIN);
 		/* It may have written its goodbye. */
 		if (conn_server(c)->child->staged > 0)
@@ -288,7 +309,9 @@ arm(struct tine_conn *c)
 	struct ev_loop *loop = conn_server(c)->child->loop;
 	int want = 0;
 
-	if (conn_may_read(c))
+	/* With messages left to show it reads on in the next turn: not worth
+	 * two calls to epoll. */
+	if (conn_may_read(c) || c->is_waiting)
 		want |= EV_READ;
 	if (output_bytes(c) > 0 || (c->state == CONN_OPEN && c->is_congested))
 		want |= EV_WRITE;
@@ -321,6 +344,7 @@ conn_settle(struct tine_conn *c)
 		output_flush(c);
 	} while (c->state != CONN_CLOSED && advance(c, &asked));
 	ch->current = NULL;
+	codec_settle(c);
 	if (c->state == CONN_CLOSED)
 		return;
 	deadline_update(c);

@@ -15,6 +15,7 @@
 struct child;
 struct doing;
 struct handle_table;
+struct err;
 
 /*
  * FREE > [CONNECTING >] OPEN > FLUSHING > LINGERING > CLOSED > FREE; to CLOSED
@@ -56,9 +57,16 @@ struct deadline_list {
 	struct tine_child *server;
 };
 
+/* What the codec said of input when a message was not complete. */
+struct input_note {
+	uint32_t need; /* bytes, before it is asked again */
+	uint32_t seen; /* bytes that it need not search again */
+};
+
 /* Input that the handler left for later. */
 struct input {
 	uint32_t start, end, size; /* of bytes */
+	struct input_note note;
 	char bytes[];
 };
 
@@ -82,6 +90,7 @@ struct conn_extra {
 	size_t size;               /* of this, for the pool */
 	struct deadline life;      /* with a configured lifetime */
 	bool is_life_listed;
+	TAILQ_ENTRY(conn_extra) waiting; /* for a turn, see codec.c */
 	/* for the level debug: */
 	bool is_traced;
 	double opened; /* child_now() */
@@ -118,6 +127,8 @@ struct tine_conn {
 	bool is_detaching : 1;  /* the handler gets the descriptor */
 	bool is_listed : 1;     /* in the deadlines of its phase */
 	bool has_own_phase : 1; /* its phase waits as long as it was told to */
+	bool has_frames : 1; /* the codec has not seen all of the input */
+	bool is_waiting : 1; /* for the next turn, to go on with them */
 };
 
 /* Outbound or adopted. */
@@ -185,6 +196,10 @@ enum tine_action call_action(struct tine_conn *, enum board_callback,
 void call_notice(struct tine_conn *, enum board_callback,
     void (*fn)(struct tine_conn *));
 bool call_quiesce(struct tine_conn *);
+/* The handler's codec; conn_settle() must follow, also after the next. */
+int call_decode(struct tine_conn *, const void *in, size_t len,
+    struct tine_frame *);
+enum tine_action call_frame(struct tine_conn *, const void *bytes, size_t len);
 void call_close(struct tine_conn *, enum tine_cause, int err);
 void call_detached(struct tine_conn *, int fd, const void *unread, size_t len);
 
@@ -231,6 +246,8 @@ void conn_sweep(struct child *);
 /* Run a callback of the handler, if it has it, and obey. */
 void conn_call(struct tine_conn *, enum board_callback,
     enum tine_action (*fn)(struct tine_conn *));
+/* Do what a callback asked for. */
+void conn_obey(struct tine_conn *, enum tine_action);
 bool conn_may_read(const struct tine_conn *);
 /* The cause that an error of send or recv means. */
 enum tine_cause conn_cause_of(int err);
@@ -253,10 +270,28 @@ void input_settle(struct tine_conn *);
 void input_fini(struct tine_conn *);
 /* Kept, not counting what the window shows. */
 size_t input_bytes(const struct tine_conn *);
+/* What was noted of the bytes that tine_peek() shows, to read and to write; it
+ * is void when some of them are consumed. NULL: there are none. */
+struct input_note *input_note(struct tine_conn *);
 /* Has something come, if only end-of-file, that was not read yet? To be asked
  * before an idle connection is closed: timers run before the read events of
  * their turn, and what a client has sent by then must be answered. */
 bool input_is_waiting(const struct tine_conn *);
+
+/* ---- codec.c, framing.c: messages ---- */
+/* What is wrong with a handler's codec is an error of its loading. */
+int codec_check(const struct tine_handler *, struct err *);
+void codec_init(struct child *);
+void codec_fini(struct child *);
+/* Show the handler the messages of the input, at most framing.left of them. */
+void codec_run(struct tine_conn *);
+/* After an event: those that are left have their turn. May close. */
+void codec_settle(struct tine_conn *);
+/* It is about to close, or has its turn. */
+void codec_forget(struct tine_conn *);
+#define FRAMING_DELIMITER_MAX 255
+#define FRAMING_OFFSET_MAX 255
+#define FRAMING_STRIP_MAX 255
 
 /* ---- output.c ---- */
 /* Send what can be sent, at most budget.bytes; may close. */

@@ -153,8 +153,6 @@ check_built(const struct tine_handler *h, struct err *err)
 		const char *field;
 		bool is_set;
 	} missing[] = {
-		{ "codec", h->codec != NULL },
-		{ "frame", h->frame != NULL },
 		{ "run", h->run != NULL },
 	};
 	size_t i;
@@ -166,7 +164,7 @@ check_built(const struct tine_handler *h, struct err *err)
 		    "handler %s: %s is not built yet", h->name,
 		    missing[i].field);
 		return err_hint(err,
-		    "use open, data, eof, drained, close and tick");
+		    "use open, data, frame, eof, drained, close and tick");
 	}
 	return 0;
 }
@@ -181,7 +179,9 @@ take(struct tine_handler *to, const struct tine_handler *from, const char *name,
 	*to = (struct tine_handler){ 0 };
 	(void)memcpy(to, from, MIN_OF(from->size, sizeof(*to)));
 	to->size = sizeof(*to);
-	return check_built(to, err);
+	if (check_built(to, err) == -1)
+		return -1;
+	return codec_check(to, err);
 }
 
 static int

@@ -40,6 +40,16 @@ input_fini(struct tine_conn *c)
 	c->input = NULL;
 }
 
+struct input_note *
+input_note(struct tine_conn *c)
+{
+	struct child *ch = conn_server(c)->child;
+
+	if (ch->window.conn == c)
+		return ch->window.len == 0 ? NULL : &ch->window.note;
+	return input_bytes(c) == 0 ? NULL : &c->input->note;
+}
+
 /* Room for `more` bytes behind those that are kept. */
 static int
 make_room(struct tine_conn *c, size_t more)
@@ -64,8 +74,10 @@ make_room(struct tine_conn *c, size_t more)
 		.end = (uint32_t)have,
 		.size = (uint32_t)(size - sizeof(*wider)),
 	};
-	if (have > 0)
+	if (have > 0) {
 		(void)memcpy(wider->bytes, in->bytes + in->start, have);
+		wider->note = in->note;
+	}
 	input_fini(c);
 	c->input = wider;
 	return 0;
@@ -106,9 +118,11 @@ input_settle(struct tine_conn *c)
 
 	if (ch->window.conn == c) {
 		ch->window.conn = NULL;
-		if (is_needed(c) && ch->window.len > 0 &&
-		    keep(c, ch->window.bytes, ch->window.len) == -1)
-			return;
+		if (is_needed(c) && ch->window.len > 0) {
+			if (keep(c, ch->window.bytes, ch->window.len) == -1)
+				return;
+			c->input->note = ch->window.note;
+		}
 	}
 	if (c->input != NULL && (input_bytes(c) == 0 || !is_needed(c)))
 		input_fini(c);
@@ -132,6 +146,11 @@ deliver(struct tine_conn *c, const char *bytes, size_t len)
 		ch->window.conn = c;
 		ch->window.bytes = bytes;
 		ch->window.len = len;
+		ch->window.note = (struct input_note){ .need = 0 };
+	}
+	if (conn_server(c)->handler.codec != NULL) {
+		codec_run(c);
+		return;
 	}
 	if (conn_server(c)->handler.data == NULL)
 		tine_consume(c, SIZE_MAX);
@@ -155,6 +174,7 @@ input_read(struct tine_conn *c)
 	size_t budget = s->budget_bytes, asked;
 	ssize_t n;
 
+	s->child->framing.left = s->budget_messages;
 	do {
 		asked = MIN_OF(s->read_bytes, s->limits.input - input_bytes(c));
 		asked = MIN_OF(asked, budget);
@@ -210,7 +230,8 @@ tine_consume(struct tine_conn *c, size_t len)
 	size_t have = is_window ? ch->window.len : input_bytes(c);
 
 	if (len > have) {
-		if (conn_server(c)->handler.data != NULL)
+		if (conn_server(c)->handler.data != NULL ||
+		    conn_server(c)->handler.codec != NULL)
 			server_blame(conn_server(c),
 			    "tine_consume() of more than tine_peek() gave");
 		len = have;
@@ -221,8 +242,10 @@ tine_consume(struct tine_conn *c, size_t len)
 	if (is_window) {
 		ch->window.bytes += len;
 		ch->window.len -= len;
+		ch->window.note = (struct input_note){ .need = 0 };
 	} else {
 		c->input->start += (uint32_t)len;
+		c->input->note = (struct input_note){ .need = 0 };
 	}
 	conn_mark_dirty(c);
 }

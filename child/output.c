@@ -378,15 +378,12 @@ added(struct tine_conn *c)
 	conn_mark_dirty(c);
 }
 
-int
-tine_write(struct tine_conn *c, const void *bytes, size_t len)
+static int
+put(struct tine_conn *c, const char *p, size_t len)
 {
 	struct child *ch = conn_server(c)->child;
-	const char *p = bytes;
 	size_t n = 0;
 
-	if (refuse(c) == -1)
-		return -1;
 	if (ch->current == c && c->output == NULL)
 		n = MIN_OF(len, STAGE_BYTES - ch->staged);
 	if (queue_bytes(c, p + n, len - n) == -1)
@@ -397,6 +394,28 @@ tine_write(struct tine_conn *c, const void *bytes, size_t len)
 		ch->stager = c;
 	}
 	added(c);
+	return 0;
+}
+
+int
+tine_write(struct tine_conn *c, const void *bytes, size_t len)
+{
+	return refuse(c) == -1 ? -1 : put(c, bytes, len);
+}
+
+int
+tine_writev(struct tine_conn *c, const struct iovec *iov, int n)
+{
+	int i;
+
+	if (refuse(c) == -1)
+		return -1;
+	for (i = 0; i < n; i++)
+		if (put(c, iov[i].iov_base, iov[i].iov_len) == -1) {
+			/* Half of it would be a lie. */
+			conn_abort(c, TINE_ERROR, ENOMEM);
+			return -1;
+		}
 	return 0;
 }
 

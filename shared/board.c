@@ -32,6 +32,7 @@ const char *const board_callback_names[BOARD_NCALLBACKS] = {
 	[BOARD_IN_TIMER] = "timer",
 	[BOARD_IN_DETACHED] = "detached",
 	[BOARD_IN_DATAGRAM] = "datagram",
+	[BOARD_IN_FRAME] = "frame",
 };
 
 const char *const board_cause_names[BOARD_NCAUSES] = {

@@ -64,6 +64,7 @@ enum board_callback {
 	BOARD_IN_TIMER,
 	BOARD_IN_DETACHED,
 	BOARD_IN_DATAGRAM,
+	BOARD_IN_FRAME,
 	BOARD_NCALLBACKS
 };
 /* "no callback", "start", ... */

@@ -40,8 +40,9 @@ struct tine_child;
 struct tine_conn;
 /* A UDP packet, and those of its batch that follow. */
 struct tine_dgram;
-/* Named by struct tine_handler; what they do is not built yet. */
+/* What cuts a connection's input into messages: see "messages" below. */
 struct tine_codec;
+/* Named by struct tine_handler; what it does is not built yet. */
 struct tine_stream;
 
 /* What a callback asks the server to do when it returns. */
@@ -106,6 +107,7 @@ struct tine_handler {
 	unsigned flags; /* TINE_MAY_STOP, TINE_TICK_ONCE */
 	const char *name;
 	const struct tine_option *options; /* ended by a null name, or NULL */
+	/* Cuts the input into messages for `frame`; NULL: `data` gets it all */
 	const struct tine_codec *codec;
 	size_t conn_size; /* zeroed bytes beside each connection */
 
@@ -116,13 +118,21 @@ struct tine_handler {
 	void (*stop)(struct tine_child *);
 	/* A connection was accepted; may write, close, refuse (TINE_ABORT). */
 	enum tine_action (*open)(struct tine_conn *);
-	/* Input has arrived: peek, consume what is complete, leave the rest. */
+	/* Input has arrived: peek, consume what is complete, leave the rest.
+	 * With a codec it comes only for tine_wake(). */
 	enum tine_action (*data)(struct tine_conn *);
-	/* One whole message, when the handler names a codec. */
+	/* One whole message, when the handler names a codec. The bytes belong
+	 * to the server and are valid until the callback returns. The message
+	 * is consumed already: tine_peek() shows what follows it. Messages
+	 * come in order, also those that the peer sent before it closed; after
+	 * TINE_CLOSE, TINE_ABORT or tine_close() no more come. While `output`
+	 * is reached they wait. */
 	enum tine_action (
 	    *frame)(struct tine_conn *, const void *buf, size_t len);
 	/* The peer closed its side; output is still possible. Without this
-	 * callback the connection closes when its output is out. */
+	 * callback the connection closes when its output is out. With a codec
+	 * tine_peek() shows the beginning of a message that was cut off; a
+	 * handler without eof closes then with the cause TINE_FRAMING. */
 	enum tine_action (*eof)(struct tine_conn *);
 	/* Bytes are about to go out. */
 	void (*before_write)(struct tine_conn *);
@@ -204,6 +214,8 @@ TINE_EXPORT void tine_consume(struct tine_conn *, size_t len);
  * whole), ENOMEM.
  */
 TINE_EXPORT int tine_write(struct tine_conn *, const void *, size_t);
+/* The pieces one after the other, all or none of them; as tine_write(). */
+TINE_EXPORT int tine_writev(struct tine_conn *, const struct iovec *, int n);
 /*
  * Queue len bytes of the regular file fd from offset off, behind what was
  * written before. The server owns fd from here on, also on failure, and closes
@@ -216,6 +228,142 @@ TINE_EXPORT int tine_sendfile(struct tine_conn *, int fd, off_t off,
 TINE_EXPORT size_t tine_unsent(const struct tine_conn *);
 /* Output has passed `output-high` and drained was not called since. */
 TINE_EXPORT bool tine_is_congested(const struct tine_conn *);
+
+/* ---- messages ---- */
+
+/*
+ * A codec cuts the input of a connection into messages, which the handler gets
+ * as `frame`, and tine_reply() makes of a message what goes over the wire. It
+ * is a constant, named by `.codec` together with `.frame`:
+ *
+ *	static const struct tine_codec codec = TINE_CODEC_LINE(1024);
+ *	TINE_HANDLER(.name = "lines", .codec = &codec, .frame = lines_frame);
+ *
+ * What cannot be a message, or would be a longer one than the limit, closes the
+ * connection with the cause TINE_FRAMING, when the answers to what came before
+ * it are out.
+ */
+
+/* What decode found, or what it wants to be asked next time. */
+struct tine_frame {
+	/* A message was found: the bytes from the front that it took, at least
+	 * 1; and the message. It lies within the input, or in memory of the
+	 * codec's own, valid until decode is called again in this child. */
+	size_t consumed;
+	const void *bytes;
+	size_t len;
+	/* More is needed: do not ask before so many bytes are there; 0: ask
+	 * when there are more than now. More than `limits.input` can never be
+	 * there, which is the same as malformed. */
+	size_t need;
+	/* Of the bytes at the front, those that need not be searched again.
+	 * Set when more is needed, and given back with the next call, where a
+	 * new message begins with 0. */
+	size_t seen;
+};
+
+struct tine_codec {
+	size_t size; /* set by TINE_CODEC */
+	/*
+	 * Find a message at the front of the len bytes, at least 1. 1: found,
+	 * see struct tine_frame; 0: it is not complete; -1: it is malformed or
+	 * too long. Before -1 it may write what the peer is to read. Pure but
+	 * for that: whether bytes come in one piece or in many must not matter.
+	 */
+	int (*decode)(const struct tine_codec *, struct tine_conn *,
+	    const void *in, size_t len, struct tine_frame *);
+	/*
+	 * Write the message as it goes over the wire, all or nothing: as
+	 * tine_write(), and EMSGSIZE, EINVAL. NULL: as tine_write().
+	 */
+	int (*encode)(const struct tine_codec *, struct tine_conn *,
+	    const void *, size_t);
+
+	/* What follows are the parameters of those below; a codec of your own
+	 * may use them too, or be the first member of a struct of its own. */
+	unsigned width;  /* of the length field: 1, 2, 3, 4 or 8 bytes */
+	size_t limit;    /* largest message, bytes; never above limits.input,
+	                   which is also meant by 0: see tine_codec_limit() */
+	unsigned offset; /* bytes before the length field, 0 to 255 */
+	int strip;       /* bytes cut off the front before the message,
+	                           0 to 255; 0: all up to the end of the length
+	                           field; TINE_STRIP_NONE: none */
+	bool is_little_endian;  /* the length field; else big-endian */
+	bool counts_all;        /* it counts everything from the first byte on,
+	                           else what follows it */
+	int64_t adjustment;     /* is added to what the length field says */
+	const char *delimiter;  /* what ends a message */
+	size_t delimiter_bytes; /* 1 to 255 */
+};
+
+#define TINE_STRIP_NONE (-1)
+
+/*
+ * TINE_CODEC(.decode = f, .encode = g) is a codec of your own. The built-in
+ * ones take further parameters behind those named here, in the order of the
+ * struct: TINE_CODEC_LENGTH(2, .limit = 4096, .is_little_endian = true).
+ */
+#define TINE_CODEC(...)                                                        \
+	{                                                                      \
+		.size = sizeof(struct tine_codec), __VA_ARGS__                 \
+	}
+/* What has arrived is a message, whatever it is. With a limit a longer one
+ * comes in pieces. */
+#define TINE_CODEC_RAW TINE_CODEC(.decode = tine_raw_decode)
+/* TINE_CODEC_LINE(limit): a line ends with LF or CR LF, which are not part of
+ * the message. Answers end with LF, or with the delimiter that is given; to the
+ * peer a CR at the end of an answer is not part of it. */
+#define TINE_CODEC_LINE(...)                                                   \
+	TINE_CODEC(.decode = tine_line_decode, .encode = tine_line_encode,     \
+	    .limit = __VA_ARGS__)
+/* A message ends with the text, a string literal, which is not part of it. */
+#define TINE_CODEC_DELIMITER(text, max)                                        \
+	TINE_CODEC(.decode = tine_delimiter_decode,                            \
+	    .encode = tine_delimiter_encode, .limit = (max),                   \
+	    .delimiter = (text), .delimiter_bytes = sizeof(text) - 1)
+/* Every message has this many bytes. */
+#define TINE_CODEC_FIXED(bytes)                                                \
+	TINE_CODEC(.decode = tine_fixed_decode, .encode = tine_fixed_encode,   \
+	    .limit = (bytes))
+/* TINE_CODEC_LENGTH(width): a message begins with its length. tine_reply()
+ * takes what decode gives: it puts the bytes that were cut off in front again,
+ * zero but for the length, which it writes to its place in any case. */
+#define TINE_CODEC_LENGTH(...)                                                 \
+	TINE_CODEC(.decode = tine_length_decode, .encode = tine_length_encode, \
+	    .width = __VA_ARGS__)
+
+/* The functions behind them, for a codec of your own that adds to one: the
+ * contract is that of decode and encode above. */
+TINE_EXPORT int tine_raw_decode(const struct tine_codec *, struct tine_conn *,
+    const void *in, size_t len, struct tine_frame *);
+TINE_EXPORT int tine_line_decode(const struct tine_codec *, struct tine_conn *,
+    const void *in, size_t len, struct tine_frame *);
+TINE_EXPORT int tine_line_encode(const struct tine_codec *, struct tine_conn *,
+    const void *, size_t);
+TINE_EXPORT int tine_delimiter_decode(const struct tine_codec *,
+    struct tine_conn *, const void *in, size_t len, struct tine_frame *);
+TINE_EXPORT int tine_delimiter_encode(const struct tine_codec *,
+    struct tine_conn *, const void *, size_t);
+TINE_EXPORT int tine_fixed_decode(const struct tine_codec *, struct tine_conn *,
+    const void *in, size_t len, struct tine_frame *);
+TINE_EXPORT int tine_fixed_encode(const struct tine_codec *, struct tine_conn *,
+    const void *, size_t);
+TINE_EXPORT int tine_length_decode(const struct tine_codec *,
+    struct tine_conn *, const void *in, size_t len, struct tine_frame *);
+TINE_EXPORT int tine_length_encode(const struct tine_codec *,
+    struct tine_conn *, const void *, size_t);
+/* The largest message on this connection: the codec's limit, and never more
+ * than `limits.input`. */
+TINE_EXPORT size_t tine_codec_limit(const struct tine_codec *,
+    const struct tine_conn *);
+
+/*
+ * Write a message through the handler's codec; without one it is tine_write().
+ * 0; or -1 and errno: as tine_write(), EMSGSIZE the message is longer than the
+ * limit or not of the fixed size, EINVAL it contains the delimiter, so that the
+ * peer would see two.
+ */
+TINE_EXPORT int tine_reply(struct tine_conn *, const void *, size_t);
 
 /* ---- the connection ---- */
 

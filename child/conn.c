@@ -466,7 +466,7 @@ conn_begin(struct tine_conn *c)
 	trace_open(c);
 	conn_call(c, BOARD_IN_OPEN, h->open);
 	if (c->state == CONN_OPEN && input_bytes(c) > 0)
-		conn_call(c, BOARD_IN_DATA, h->data);
+		input_show(c);
 	conn_settle(c);
 }
 

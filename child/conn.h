@@ -261,6 +261,8 @@ void trace_close(const struct tine_conn *, enum tine_cause, int err);
 /* ---- input.c ---- */
 /* Read and deliver, at most budget.bytes. */
 void input_read(struct tine_conn *);
+/* Have the handler, or its codec, look at what there is. */
+void input_show(struct tine_conn *);
 /* Read and throw away; closes at end-of-file. */
 void input_discard(struct tine_conn *);
 /* Keep these bytes behind what is kept; -1: ENOMEM. */

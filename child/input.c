@@ -128,6 +128,20 @@ input_settle(struct tine_conn *c)
 		input_fini(c);
 }
 
+void
+input_show(struct tine_conn *c)
+{
+	const struct tine_handler *h = &conn_server(c)->handler;
+
+	if (h->codec != NULL) {
+		codec_run(c);
+		return;
+	}
+	if (h->data == NULL)
+		tine_consume(c, SIZE_MAX);
+	conn_call(c, BOARD_IN_DATA, h->data);
+}
+
 /* Show the bytes to the handler: in place when it left nothing before. */
 static void
 deliver(struct tine_conn *c, const char *bytes, size_t len)
@@ -148,13 +162,7 @@ deliver(struct tine_conn *c, const char *bytes, size_t len)
 		ch->window.len = len;
 		ch->window.note = (struct input_note){ .need = 0 };
 	}
-	if (conn_server(c)->handler.codec != NULL) {
-		codec_run(c);
-		return;
-	}
-	if (conn_server(c)->handler.data == NULL)
-		tine_consume(c, SIZE_MAX);
-	conn_call(c, BOARD_IN_DATA, conn_server(c)->handler.data);
+	input_show(c);
 }
 
 /* recv() gave nothing: end-of-file, an error, or a false alarm. */

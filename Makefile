@@ -172,6 +172,8 @@ $(CHAOS): $(call obj,$(wildcard tests/chaos/*.c))
 # functions that the test replaces.
 UNIT_WRAP_test_accept := accept4
 UNIT_WRAP_test_snapshot := mmap
+UNIT_WRAP_test_chain = $(WRAP_MEMORY)
+UNIT_WRAP_test_unread = $(WRAP_MEMORY)
 UNIT_WRAP_test_coro := mmap
 UNIT_WRAP_test_connect := getaddrinfo
 UNIT_WRAP_test_place := spawn_child
@@ -232,7 +234,7 @@ comma := ,
 FUZZ_CFLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SHARED) child/handlers/http_parse.c \
-		master/tlv.c
+		master/tlv.c $(addprefix child/,chain.c block.c pool.c)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang $(CPPFLAGS) -Ichild/handlers $(FUZZ_CFLAGS) -o $@ $^ $(LIBS)

@@ -125,6 +125,14 @@ on_never(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 static void
+on_idle(struct ev_loop *loop, ev_idle *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+}
+
+static void
 init_loop(struct child *ch)
 {
 	ev_timer_init(&ch->clock, on_never, CLOCK_SPAN, 0.);
@@ -135,6 +143,7 @@ init_loop(struct child *ch)
 	ev_prepare_start(ch->loop, &ch->sweep);
 	call_thread.is_loop = true;
 	task_init(ch);
+	ev_idle_init(&ch->awake, on_idle);
 	drain_init(ch);
 	accept_init(ch);
 	codec_init(ch);
@@ -169,8 +178,9 @@ child_init(struct child *ch, const struct heritage *h, struct err *err)
 	};
 	TAILQ_INIT(&ch->listeners);
 	STAILQ_INIT(&ch->dirty);
+	STAILQ_INIT(&ch->later);
 	STAILQ_INIT(&ch->dead);
-	ch->scratch = malloc(SCRATCH_BYTES);
+	ch->scratch = block_new(&ch->pool, SCRATCH_BYTES);
 	ch->stage = malloc(STAGE_BYTES);
 	ch->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (ch->loop != NULL)
@@ -211,11 +221,12 @@ child_fini(struct child *ch)
 	free(ch->servers);
 	ch->servers = NULL;
 	handle_fini(&ch->handles);
+	block_unref(ch->scratch);
+	ch->scratch = NULL;
 	pool_fini(&ch->pool);
 	dgram_fini(ch);
-	free(ch->scratch);
 	free(ch->stage);
-	ch->scratch = ch->stage = NULL;
+	ch->stage = NULL;
 	if (ch->loop != NULL)
 		ev_loop_destroy(ch->loop);
 	ch->loop = NULL;

@@ -151,14 +151,15 @@ struct child {
 	struct doing doing;
 
 	struct pool pool;
-	char *scratch, *stage;
+	struct block *scratch; /* read into by input_scratch() only */
+	char *stage;
 	struct dgram_scratch *dgram; /* NULL: no UDP yet */
 	size_t staged;
 	struct tine_conn *current; /* whose callback runs: it may stage */
 	struct tine_conn *stager;  /* whose bytes are staged, or NULL */
 	struct {
 		struct tine_conn *conn;
-		const char *bytes;
+		char *bytes;
 		size_t len;
 		struct input_note note;
 	} window; /* input in the scratch that was not consumed yet */
@@ -168,8 +169,9 @@ struct child {
 		unsigned left; /* of the messages that this event may deliver */
 		ev_timer turn;
 	} framing;
-	struct conn_list dirty, dead;
+	struct conn_list dirty, later, dead;
 	ev_prepare sweep;
+	ev_idle awake; /* while one is in the later: the loop must not wait */
 
 	ev_timer clock; /* never fires: shows libev's monotonic clock */
 	uint64_t clock_base_ns;

@@ -229,7 +229,8 @@ conn_may_read(const struct tine_conn *c)
 	if (c->state == CONN_LINGERING)
 		return true;
 	return c->state == CONN_OPEN && !c->eof_seen && !c->is_stalled &&
-	    !c->has_frames && input_bytes(c) < conn_server(c)->limits.input;
+	    !c->is_paused && !c->has_frames &&
+	    input_bytes(c) < conn_server(c)->limits.input;
 }
 
 /* Nobody is there to say what becomes of the beginning of a message. */
@@ -246,7 +247,8 @@ cause_of_eof(const struct tine_conn *c)
 static bool
 tell_eof(struct tine_conn *c)
 {
-	if (!c->eof_seen || c->eof_told || c->is_congested || c->has_frames)
+	if (!c->eof_seen || c->eof_told || c->is_congested || c->is_paused ||
+	    c->wants_data || c->has_frames)
 		return false;
 	c->eof_told = true;
 	if (conn_server(c)->handler.eof == NULL) {
@@ -263,7 +265,8 @@ static bool
 has_overflowed(const struct tine_conn *c)
 {
 	return input_bytes(c) >= conn_server(c)->limits.input &&
-	    output_bytes(c) == 0 && !c->is_congested && !c->has_frames;
+	    output_bytes(c) == 0 && !c->is_congested && !c->is_paused &&
+	    !c->wants_data && !c->has_frames;
 }
 
 static void
@@ -335,6 +338,9 @@ conn_settle(struct tine_conn *c)
 	if (c->state == CONN_CONNECTING)
 		return;
 	do {
+		if (c->is_given_up)
+			conn_abort(c, (enum tine_cause)c->cause,
+			    c->cause == TINE_ERROR ? ENOMEM : 0);
 		if (c->state == CONN_CLOSED)
 			break;
 		input_settle(c);
@@ -349,6 +355,10 @@ conn_settle(struct tine_conn *c)
 		return;
 	deadline_update(c);
 	arm(c);
+	if (c->wants_data && !c->is_dirty) {
+		c->is_dirty = true;
+		STAILQ_INSERT_TAIL(&ch->later, c, link);
+	}
 }
 
 static void
@@ -466,7 +476,7 @@ conn_begin(struct tine_conn *c)
 	trace_open(c);
 	conn_call(c, BOARD_IN_OPEN, h->open);
 	if (c->state == CONN_OPEN && input_bytes(c) > 0)
-		input_show(c);
+		input_present(c);
 	conn_settle(c);
 }
 
@@ -490,6 +500,7 @@ conn_wake(struct tine_conn *c)
 {
 	if (c->state != CONN_OPEN)
 		return;
+	/* Not the codec: no message has come. */
 	conn_call(c, BOARD_IN_DATA, conn_server(c)->handler.data);
 	conn_settle(c);
 }
@@ -508,10 +519,52 @@ conn_mark_dirty(struct tine_conn *c)
 }
 
 void
+conn_again(struct tine_conn *c)
+{
+	c->wants_data = true;
+	conn_mark_dirty(c);
+}
+
+void
+conn_give_up(struct tine_conn *c, int err)
+{
+	if (c->state != CONN_OPEN && c->state != CONN_FLUSHING)
+		return;
+	c->is_given_up = true;
+	conn_finish(c, err == 0 ? TINE_LOCAL : TINE_ERROR);
+	conn_mark_dirty(c);
+}
+
+/* Those that wanted a turn of their own have it now; who wants another one is
+ * put back. */
+static void
+run_later(struct child *ch)
+{
+	struct conn_list due = STAILQ_HEAD_INITIALIZER(due);
+	struct tine_conn *c;
+
+	STAILQ_CONCAT(&due, &ch->later);
+	while ((c = STAILQ_FIRST(&due)) != NULL) {
+		STAILQ_REMOVE_HEAD(&due, link);
+		c->is_dirty = false;
+		if (c->state == CONN_CLOSED) {
+			STAILQ_INSERT_TAIL(&ch->dead, c, link);
+			continue;
+		}
+		/* Who was paused meanwhile asks again when he resumes. */
+		if (c->state == CONN_OPEN && c->wants_data && !c->is_paused)
+			input_present(c);
+		c->wants_data &= !c->is_paused;
+		conn_settle(c);
+	}
+}
+
+void
 conn_sweep(struct child *ch)
 {
 	struct tine_conn *c;
 
+	run_later(ch);
 	/* Settling one may dirty another, but calls `drained` of none: that
 	 * waits for an event, so this ends. */
 	while ((c = STAILQ_FIRST(&ch->dirty)) != NULL) {
@@ -528,6 +581,10 @@ conn_sweep(struct child *ch)
 		conn_set_state(c, CONN_FREE);
 		slab_give(&conn_server(c)->slab, c);
 	}
+	if (STAILQ_EMPTY(&ch->later))
+		ev_idle_stop(ch->loop, &ch->awake);
+	else
+		ev_idle_start(ch->loop, &ch->awake);
 }
 
 /* ---- tine.h ---- */

@@ -12,6 +12,8 @@
 
 #include "shared/board.h"
 
+#include "child/chain.h"
+
 struct child;
 struct doing;
 struct handle_table;
@@ -57,19 +59,6 @@ struct deadline_list {
 	struct tine_child *server;
 };
 
-/* What the codec said of input when a message was not complete. */
-struct input_note {
-	uint32_t need; /* bytes, before it is asked again */
-	uint32_t seen; /* bytes that it need not search again */
-};
-
-/* Input that the handler left for later. */
-struct input {
-	uint32_t start, end, size; /* of bytes */
-	struct input_note note;
-	char bytes[];
-};
-
 struct chunk;
 /* Output that waits for the kernel, but for what is staged: that comes before
  * it. */
@@ -102,10 +91,11 @@ struct tine_conn {
 	ev_io io;        /* first; the only watcher; its data is the server */
 	uint64_t handle; /* generation << 32 | number */
 	struct deadline phase;
-	/* In the dirty, to be settled before the loop waits; when closed in
-	 * the dead, to be freed; else in the free of the slab. */
+	/* In the dirty, to be settled before the loop waits, or in the later,
+	 * to go on in the next turn; when closed in the dead, to be freed;
+	 * else in the free of the slab. */
 	STAILQ_ENTRY(tine_conn) link;
-	struct input *input;      /* of the pool; NULL: nothing is kept */
+	struct chain *input;      /* of the pool; NULL: nothing is kept */
 	struct output *output;    /* of the pool; NULL: nothing is queued */
 	struct conn_extra *extra; /* of the pool; NULL: not needed yet */
 	uint32_t opened;          /* CONN_TICKS_PER_SEC of child_now() */
@@ -113,10 +103,13 @@ struct tine_conn {
 	uint8_t phase_kind;       /* enum deadline_kind */
 	uint8_t cause;            /* enum tine_cause of a close under way */
 	uint16_t listener;        /* of its server, or CONN_NO_LISTENER */
-	bool is_dirty : 1;        /* is in the dirty */
+	bool is_dirty : 1;        /* is in the dirty or the later */
 	bool is_blocked : 1;      /* the socket took less than it was given */
 	bool is_congested : 1;    /* past output-high */
 	bool is_stalled : 1;      /* past output: reading stops */
+	bool is_paused : 1;       /* the handler wants no more input */
+	bool wants_data : 1;      /* in the next turn, with what is there */
+	bool is_given_up : 1;     /* to be reset when no callback runs */
 	bool has_received : 1;    /* the first byte */
 	/* since deadline_update() looked last: */
 	bool has_read : 1;     /* bytes came */
@@ -241,6 +234,12 @@ void conn_settle(struct tine_conn *);
 void conn_wake(struct tine_conn *);
 /* Settle before the loop waits again. */
 void conn_mark_dirty(struct tine_conn *);
+/* Run `data` once more with the input that is there, in the next turn: others
+ * come first, and the loop does not wait. Also from within its callbacks. */
+void conn_again(struct tine_conn *);
+/* Reset it as soon as no callback of it runs; its output is lost. err is an
+ * errno value, or 0 when the handler wants it so. */
+void conn_give_up(struct tine_conn *, int err);
 /* Settle the dirty and free the dead. */
 void conn_sweep(struct child *);
 /* Run a callback of the handler, if it has it, and obey. */
@@ -261,12 +260,15 @@ void trace_close(const struct tine_conn *, enum tine_cause, int err);
 /* ---- input.c ---- */
 /* Read and deliver, at most budget.bytes. */
 void input_read(struct tine_conn *);
-/* Have the handler, or its codec, look at what there is. */
-void input_show(struct tine_conn *);
 /* Read and throw away; closes at end-of-file. */
 void input_discard(struct tine_conn *);
-/* Keep these bytes behind what is kept; -1: ENOMEM. */
+/* Have the codec or `data` look at what there is; drop what nobody wants. */
+void input_present(struct tine_conn *);
+/* Keep these bytes behind what is kept; -1: ENOMEM, and nothing has changed. */
 int input_keep(struct tine_conn *, const void *, size_t len);
+/* SCRATCH_BYTES to read into: valid until the loop runs something else, unless
+ * input_keep() or a slice takes them over. NULL: no memory. */
+char *input_scratch(struct child *);
 /* After a callback: keep what it left, give back what is empty. */
 void input_settle(struct tine_conn *);
 void input_fini(struct tine_conn *);

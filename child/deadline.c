@@ -268,6 +268,9 @@ phase_of(const struct tine_conn *c)
 		return DEADLINE_LINGER;
 	if (output_bytes(c) > 0)
 		return DEADLINE_WRITE;
+	/* Who is not read cannot be late. */
+	if (c->is_paused)
+		return DEADLINE_IDLE;
 	if (input_bytes(c) > 0)
 		return DEADLINE_READ;
 	return c->has_received ? DEADLINE_IDLE : DEADLINE_FIRST_BYTE;

@@ -3,23 +3,26 @@
  * input.c: bytes from the peer to the handler. Runs in children. All
  * connections share one scratch to read into; what a handler consumes at once
  * is never copied and costs no allocation. Only what it leaves is kept, in a
- * buffer that is given back when it is empty.
+ * chain of blocks that is given back when it is empty. A scratch of which most
+ * is kept is kept itself, and the loop takes another.
  */
 #include <sys/socket.h>
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "child/child.h"
 
-/* The first buffer of a connection that keeps input. */
-#define KEEP_BYTES_MIN 512
+/* So much of the scratch is not copied but kept with it. */
+#define KEEP_WHOLE_BYTES (SCRATCH_BYTES / 2)
+
+_Static_assert(sizeof(struct chain) <= POOL_SIZE_MIN,
+    "its size need not be remembered");
 
 size_t
 input_bytes(const struct tine_conn *c)
 {
-	return c->input == NULL ? 0 : c->input->end - c->input->start;
+	return c->input == NULL ? 0 : c->input->bytes;
 }
 
 bool
@@ -31,12 +34,28 @@ input_is_waiting(const struct tine_conn *c)
 	    recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != -1;
 }
 
+char *
+input_scratch(struct child *ch)
+{
+	struct block *b = ch->scratch;
+
+	if (b->refs == 1)
+		return b->bytes;
+	b = block_new(&ch->pool, SCRATCH_BYTES);
+	if (b == NULL)
+		return NULL;
+	block_unref(ch->scratch);
+	ch->scratch = b;
+	return b->bytes;
+}
+
 void
 input_fini(struct tine_conn *c)
 {
-	if (c->input != NULL)
-		pool_put(&conn_server(c)->child->pool, c->input,
-		    sizeof(*c->input) + c->input->size);
+	if (c->input == NULL)
+		return;
+	chain_fini(c->input);
+	pool_put(&conn_server(c)->child->pool, c->input, POOL_SIZE_MIN);
 	c->input = NULL;
 }
 
@@ -50,49 +69,45 @@ input_note(struct tine_conn *c)
 	return input_bytes(c) == 0 ? NULL : &c->input->note;
 }
 
-/* Room for `more` bytes behind those that are kept. */
-static int
-make_room(struct tine_conn *c, size_t more)
+static struct chain *
+chain_of(struct tine_conn *c)
 {
-	struct pool *pool = &conn_server(c)->child->pool;
-	struct input *in = c->input, *wider;
-	size_t have = input_bytes(c), size;
+	size_t size;
 
-	if (in != NULL && in->end + more <= in->size)
-		return 0;
-	if (in != NULL && have + more <= in->size && in->start >= have) {
-		(void)memcpy(in->bytes, in->bytes + in->start, have);
-		in->start = 0;
-		in->end = (uint32_t)have;
-		return 0;
-	}
-	wider = pool_get(pool,
-	    sizeof(*wider) + MAX_OF(have + more, KEEP_BYTES_MIN), &size);
-	if (wider == NULL)
-		return -1;
-	*wider = (struct input){
-		.end = (uint32_t)have,
-		.size = (uint32_t)(size - sizeof(*wider)),
-	};
-	if (have > 0) {
-		(void)memcpy(wider->bytes, in->bytes + in->start, have);
-		wider->note = in->note;
-	}
-	input_fini(c);
-	c->input = wider;
-	return 0;
+	if (c->input != NULL)
+		return c->input;
+	c->input =
+	    pool_get(&conn_server(c)->child->pool, sizeof(*c->input), &size);
+	if (c->input != NULL)
+		chain_init(c->input);
+	return c->input;
+}
+
+/* Are these bytes of the scratch, and most of it? */
+static bool
+fills_scratch(const struct block *b, const char *bytes, size_t len)
+{
+	return len >= KEEP_WHOLE_BYTES && bytes >= b->bytes &&
+	    bytes < b->bytes + b->size;
 }
 
 int
 input_keep(struct tine_conn *c, const void *bytes, size_t len)
 {
-	if (make_room(c, len) == -1) {
-		errno = ENOMEM;
-		return -1;
+	struct child *ch = conn_server(c)->child;
+	struct block *b = ch->scratch;
+	struct chain *in = chain_of(c);
+
+	if (in != NULL && fills_scratch(b, bytes, len)) {
+		b->start = (uint32_t)((const char *)bytes - b->bytes);
+		b->end = b->start + (uint32_t)len;
+		chain_add_block(in, block_ref(b));
+		return 0;
 	}
-	(void)memcpy(c->input->bytes + c->input->end, bytes, len);
-	c->input->end += (uint32_t)len;
-	return 0;
+	if (in != NULL && chain_add(in, &ch->pool, bytes, len) == 0)
+		return 0;
+	errno = ENOMEM;
+	return -1;
 }
 
 static int
@@ -124,27 +139,17 @@ input_settle(struct tine_conn *c)
 			c->input->note = ch->window.note;
 		}
 	}
-	if (c->input != NULL && (input_bytes(c) == 0 || !is_needed(c)))
-		input_fini(c);
-}
-
-void
-input_show(struct tine_conn *c)
-{
-	const struct tine_handler *h = &conn_server(c)->handler;
-
-	if (h->codec != NULL) {
-		codec_run(c);
+	if (c->input == NULL)
 		return;
-	}
-	if (h->data == NULL)
-		tine_consume(c, SIZE_MAX);
-	conn_call(c, BOARD_IN_DATA, h->data);
+	if (input_bytes(c) == 0 || !is_needed(c))
+		input_fini(c);
+	else
+		chain_sweep(c->input);
 }
 
 /* Show the bytes to the handler: in place when it left nothing before. */
 static void
-deliver(struct tine_conn *c, const char *bytes, size_t len)
+deliver(struct tine_conn *c, char *bytes, size_t len)
 {
 	struct child *ch = conn_server(c)->child;
 
@@ -162,7 +167,21 @@ deliver(struct tine_conn *c, const char *bytes, size_t len)
 		ch->window.len = len;
 		ch->window.note = (struct input_note){ .need = 0 };
 	}
-	input_show(c);
+	input_present(c);
+}
+
+void
+input_present(struct tine_conn *c)
+{
+	struct tine_child *s = conn_server(c);
+
+	c->wants_data = false;
+	if (s->handler.codec != NULL)
+		codec_run(c);
+	else if (s->handler.data == NULL)
+		tine_consume(c, tine_buffered(c));
+	else
+		conn_call(c, BOARD_IN_DATA, s->handler.data);
 }
 
 /* recv() gave nothing: end-of-file, an error, or a false alarm. */
@@ -180,18 +199,24 @@ input_read(struct tine_conn *c)
 {
 	struct tine_child *s = conn_server(c);
 	size_t budget = s->budget_bytes, asked;
+	char *scratch;
 	ssize_t n;
 
 	s->child->framing.left = s->budget_messages;
 	do {
+		scratch = input_scratch(s->child);
+		if (scratch == NULL) {
+			conn_close(c, TINE_ERROR, ENOMEM);
+			return;
+		}
 		asked = MIN_OF(s->read_bytes, s->limits.input - input_bytes(c));
 		asked = MIN_OF(asked, budget);
-		n = recv(c->io.fd, s->child->scratch, asked, 0);
+		n = recv(c->io.fd, scratch, asked, 0);
 		if (n <= 0) {
 			on_nothing(c, n);
 			return;
 		}
-		deliver(c, s->child->scratch, (size_t)n);
+		deliver(c, scratch, (size_t)n);
 		budget -= (size_t)n;
 		/* A short read has emptied the socket: asking again would cost
 		 * a call to learn that. */
@@ -204,56 +229,19 @@ input_read(struct tine_conn *c)
 void
 input_discard(struct tine_conn *c)
 {
-	struct child *ch = conn_server(c)->child;
 	size_t left = conn_server(c)->budget_bytes;
+	char *scratch = input_scratch(conn_server(c)->child);
 	ssize_t n;
 
+	if (scratch == NULL) {
+		conn_close(c, (enum tine_cause)c->cause, 0);
+		return;
+	}
 	do {
-		n = recv(c->io.fd, ch->scratch, SCRATCH_BYTES, 0);
+		n = recv(c->io.fd, scratch, SCRATCH_BYTES, 0);
 		if (n > 0)
 			left -= MIN_OF(left, (size_t)n);
 	} while (n == SCRATCH_BYTES && left > 0);
 	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
 		conn_close(c, (enum tine_cause)c->cause, 0);
-}
-
-const void *
-tine_peek(struct tine_conn *c, size_t *len)
-{
-	const struct child *ch = conn_server(c)->child;
-
-	if (ch->window.conn == c) {
-		*len = ch->window.len;
-		return ch->window.bytes;
-	}
-	*len = input_bytes(c);
-	return *len == 0 ? "" : c->input->bytes + c->input->start;
-}
-
-void
-tine_consume(struct tine_conn *c, size_t len)
-{
-	struct child *ch = conn_server(c)->child;
-	bool is_window = ch->window.conn == c;
-	size_t have = is_window ? ch->window.len : input_bytes(c);
-
-	if (len > have) {
-		if (conn_server(c)->handler.data != NULL ||
-		    conn_server(c)->handler.codec != NULL)
-			server_blame(conn_server(c),
-			    "tine_consume() of more than tine_peek() gave");
-		len = have;
-	}
-	if (len == 0)
-		return;
-	c->has_consumed = true;
-	if (is_window) {
-		ch->window.bytes += len;
-		ch->window.len -= len;
-		ch->window.note = (struct input_note){ .need = 0 };
-	} else {
-		c->input->start += (uint32_t)len;
-		c->input->note = (struct input_note){ .need = 0 };
-	}
-	conn_mark_dirty(c);
 }

@@ -20,6 +20,8 @@
 #define POOL_KEEP_BYTES (4U << 20)
 #endif
 
+#define PAGE_BYTES ((size_t)4096)
+
 static unsigned
 class_of(size_t want)
 {
@@ -37,7 +39,8 @@ pool_get(struct pool *p, size_t want, size_t *got)
 	unsigned n = class_of(want);
 	struct pool_buffer *b;
 
-	*got = (size_t)POOL_SIZE_MIN << n;
+	*got = n < POOL_NSIZES ? (size_t)POOL_SIZE_MIN << n
+			       : (want + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 	if (n >= POOL_NSIZES || p->free[n] == NULL)
 		return malloc(*got);
 	b = p->free[n];
@@ -55,7 +58,7 @@ pool_put(struct pool *p, void *buffer, size_t got)
 	if (b == NULL)
 		return;
 	n = class_of(got);
-	assert(got == (size_t)POOL_SIZE_MIN << n);
+	assert(n >= POOL_NSIZES || got == (size_t)POOL_SIZE_MIN << n);
 	if (n >= POOL_NSIZES || p->kept + got > POOL_KEEP_BYTES) {
 		free(b);
 		return;

@@ -10,7 +10,9 @@
 #include <stddef.h>
 
 #define POOL_SIZE_MIN 128
-#define POOL_NSIZES 10 /* 128 bytes to 64 KiB; larger ones are not kept */
+/* 128 bytes to 128 KiB, for 64 KiB with a header. Larger ones are not kept, and
+ * are whole pages. */
+#define POOL_NSIZES 11
 
 struct pool_buffer {
 	struct pool_buffer *next;

@@ -522,10 +522,10 @@ print_examples(FILE *f)
 	const char *program = own_program();
 
 	(void)fputs("\n"
-		    "URL is [tcp://|tcp4://|tcp6://|udp://|udp4://|udp6://]"
-		    "[HOST]:PORT or unix://PATH,\n"
-		    "with ?key=value&... behind it; a bare port means every "
-		    "address. Without -l:\n" WORDS_DEFAULT_URL ".\n"
+		    "URL is [SCHEME://][HOST]:PORT (SCHEME: tcp, tcp4, tcp6, "
+		    "udp, udp4 or udp6) or\nunix://PATH, with ?key=value&... "
+		    "behind it; a bare port means every TCP\naddress. Without "
+		    "-l: " WORDS_DEFAULT_URL ".\n"
 		    "\n",
 	    f);
 	if (own_name() == NULL)

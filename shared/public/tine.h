@@ -197,13 +197,61 @@ struct tine_handler {
 /* ---- input ---- */
 
 /*
- * The input that was not consumed yet, contiguous, and its length in *len. The
- * bytes belong to the server and are valid until the callback returns or
- * tine_consume() is called. Never NULL; *len may be 0.
+ * What the peer sent and the handler has not consumed. Pointers into it belong
+ * to the server and are valid until the callback returns, also when the bytes
+ * are consumed meanwhile; what is left is kept for the next one.
  */
+
+/* All of it, contiguous, and its length in *len. Never NULL; *len may be 0.
+ * When there is no memory to make it contiguous the connection is reset. */
 TINE_EXPORT const void *tine_peek(struct tine_conn *, size_t *len);
-/* Drop len bytes of input from the front; len is at most what peek gave. */
+/* All of it, or the first `most` pieces, as it lies in memory: nothing is
+ * copied. Returns how many of iov were filled. */
+TINE_EXPORT int tine_peek_iov(struct tine_conn *, struct iovec *iov, int most);
+/* Its first len bytes, contiguous. NULL and errno: ENODATA there are fewer,
+ * ENOMEM. */
+TINE_EXPORT const void *tine_pull_up(struct tine_conn *, size_t len);
+/* As tine_pull_up(), and consume them. */
+TINE_EXPORT const void *tine_next(struct tine_conn *, size_t len);
+/* Copy at most size bytes to dst and consume them; returns how many. */
+TINE_EXPORT size_t tine_read(struct tine_conn *, void *dst, size_t size);
+/* Where the len bytes of delimiter begin, not before offset `from`, counted
+ * from the first byte of the input. -1 and errno: ENODATA they are not there,
+ * EINVAL len is 0. */
+TINE_EXPORT ssize_t tine_find(struct tine_conn *, size_t from,
+    const void *delimiter, size_t len);
+/* How many bytes there are. */
+TINE_EXPORT size_t tine_buffered(const struct tine_conn *);
+/* Drop len bytes from the front; len is at most tine_buffered(). */
 TINE_EXPORT void tine_consume(struct tine_conn *, size_t len);
+/*
+ * Stop reading, until tine_resume(): the peer is slowed down by TCP. No data
+ * and no eof comes meanwhile, and the read timeout does not run; those for idle
+ * and for output do. Both are harmless twice. After tine_resume(), data is
+ * called soon if there is input, although nothing new has come.
+ */
+TINE_EXPORT void tine_pause(struct tine_conn *);
+TINE_EXPORT void tine_resume(struct tine_conn *);
+
+/*
+ * Bytes of input that outlive the callback and the connection, until the last
+ * reference to them is given up; at most until the child ends. They must not be
+ * written to.
+ */
+struct tine_slice {
+	const void *bytes;
+	size_t len;
+	void *owner; /* the server's */
+};
+/* Consume the first len bytes as a slice, which is one reference. A few bytes
+ * that have just arrived are copied, others are not. 0; or -1 and errno:
+ * ENODATA there are fewer, ENOMEM. */
+TINE_EXPORT int tine_slice(struct tine_conn *, size_t len, struct tine_slice *);
+/* One reference more to the same bytes; who takes a part of them changes bytes
+ * and len of his copy. */
+TINE_EXPORT struct tine_slice tine_slice_ref(const struct tine_slice *);
+/* Give a reference up; the slice is empty afterwards. Harmless twice. */
+TINE_EXPORT void tine_slice_unref(struct tine_slice *);
 
 /* ---- output ---- */
 

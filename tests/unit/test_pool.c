@@ -11,7 +11,7 @@
 #include "child/pool.h"
 
 static void
-sizes_are_powers_of_two_that_hold_what_is_wanted(void **state)
+sizes_are_powers_of_two_or_whole_pages(void **state)
 {
 	static const size_t rows[][2] = {
 		{ 1, 128 },
@@ -21,6 +21,9 @@ sizes_are_powers_of_two_that_hold_what_is_wanted(void **state)
 		{ 16385, 32768 },
 		{ 65536, 65536 },
 		{ 65537, 131072 },
+		/* no more: those are not kept */
+		{ 131073, 135168 },
+		{ 1 << 20, 1 << 20 },
 	};
 	struct pool pool = { .kept = 0 };
 	size_t i, got;
@@ -72,8 +75,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-		    sizes_are_powers_of_two_that_hold_what_is_wanted),
+		cmocka_unit_test(sizes_are_powers_of_two_or_whole_pages),
 		cmocka_unit_test(large_buffers_and_nothing_are_not_kept),
 		cmocka_unit_test(what_is_kept_has_a_limit),
 	};

@@ -120,8 +120,8 @@ struct tine_conn {
 	bool is_detaching : 1;  /* the handler gets the descriptor */
 	bool is_listed : 1;     /* in the deadlines of its phase */
 	bool has_own_phase : 1; /* its phase waits as long as it was told to */
-	bool has_frames : 1; /* the codec has not seen all of the input */
-	bool is_waiting : 1; /* for the next turn, to go on with them */
+	bool has_frames : 1;    /* the codec has not seen all of the input */
+	bool is_waiting : 1;    /* for the next turn, to go on with them */
 };
 
 /* Outbound or adopted. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * program.c: from the command line to a running master and back to an exit code.
- * What the operator wrote is used only when the checker, an unprivileged
+ * program.c: from the command line to a running master and back to an exit
+ * code. What the operator wrote is used only when the checker, an unprivileged
  * process, has read it and returned the effective configuration; --single,
  * which does not fork, is its own checker.
  */

@@ -451,11 +451,12 @@ TINE_EXPORT void tine_count_requests(struct tine_conn *, unsigned n);
 /* ---- the connection's socket ---- */
 
 /*
- * The address of the other end, and ours. 0; or -1 and errno as of
- * getpeername(2) and getsockname(2): ENOTCONN when the peer has reset the
- * connection. An IPv4 client of a socket for both families is shown as AF_INET.
+ * The address of the other end. 0; or -1 and errno as of getpeername(2):
+ * ENOTCONN when the peer has reset the connection. An IPv4 client of a socket
+ * for both families is shown as AF_INET.
  */
 TINE_EXPORT int tine_peer(const struct tine_conn *, struct sockaddr_storage *);
+/* The same of our end, by getsockname(2). */
 TINE_EXPORT int tine_local(const struct tine_conn *, struct sockaddr_storage *);
 /* "127.0.0.1:4711", "[::1]:4711", "unix", or "gone" when the peer has reset the
  * connection; 80 bytes hold each. Returns dst. */
@@ -500,6 +501,7 @@ TINE_EXPORT bool tine_is_open(const struct tine_conn *);
  * NULL, 0 or false, with errno EPERM; the log blames the handler, once.
  */
 
+/* How soon what is posted runs. */
 enum tine_priority {
 	TINE_ORDINARY, /* at most 256 of them in a turn: connections go first */
 	TINE_URGENT    /* all that are there, in each turn */
@@ -526,6 +528,7 @@ TINE_EXPORT int tine_wake(uint64_t handle);
  * -1 and errno: ENOMEM, ESHUTDOWN; EINVAL: n, or the sum, is impossible.
  */
 TINE_EXPORT int tine_write_to(uint64_t handle, const void *, size_t);
+/* ANY THREAD: the same of several pieces, which stay together. */
 TINE_EXPORT int tine_writev_to(uint64_t handle, const struct iovec *, int n);
 /* ANY THREAD: tine_close(). */
 TINE_EXPORT int tine_close_handle(uint64_t handle);

@@ -48,7 +48,6 @@ struct option_row {
 	int (*take)(const struct option_row *, const char *value,
 	    struct words *, struct conf *, struct err *); /* or NULL */
 	bool is_repeatable;
-	bool is_built;
 };
 
 static int take_listen(const struct option_row *, const char *, struct words *,
@@ -64,48 +63,48 @@ static int take_account(const struct option_row *, const char *, struct words *,
 
 /* clang-format off */
 static const struct option_row rows[] = {
-	{ 'l', "listen", "URL", .is_built = true, .is_repeatable = true,
+	{ 'l', "listen", "URL", .is_repeatable = true,
 	    .take = take_listen,
 	    .help = "listen here; repeatable" },
-	{ 'n', "processes", "N", .is_built = true, .key = "processes",
+	{ 'n', "processes", "N", .key = "processes",
 	    .help = "children: 1 to 1024, auto, or MIN:MAX" },
-	{ 'a', "accept", "MODE", .is_built = true, .key = "accept",
+	{ 'a', "accept", "MODE", .key = "accept",
 	    .help = "auto, reuseport or shared" },
-	{ 'b', "balance", "HOW",
-	    .help = "how connections are spread" },
-	{ 'c', "config", "FILE", .is_built = true, .is_repeatable = true,
+	{ 'b', "balance", "HOW", .key = "balance",
+	    .help = "kernel, source-hash or random" },
+	{ 'c', "config", "FILE", .is_repeatable = true,
 	    .take = take_file,
 	    .help = "configuration file or folder: tine.yaml(5)" },
-	{ 'o', "option", "K=V", .is_built = true, .is_repeatable = true,
+	{ 'o', "option", "K=V", .is_repeatable = true,
 	    .take = take_setting,
 	    .help = "set one key of tine.yaml(5); wins over files" },
-	{ 'd', "daemon", .is_built = true, .take = take_daemon,
+	{ 'd', "daemon", .take = take_daemon,
 	    .help = "run in the background" },
-	{ 'p', "pid-file", "FILE", .is_built = true, .key = "pid-file",
+	{ 'p', "pid-file", "FILE", .key = "pid-file",
 	    .help = "write the master's pid there" },
-	{ 'u', "user", "USER[:GROUP]", .is_built = true, .take = take_account,
+	{ 'u', "user", "USER[:GROUP]", .take = take_account,
 	    .help = "account that children run as" },
-	{ 'C', "control", "PATH", .is_built = true, .key = "control",
+	{ 'C', "control", "PATH", .key = "control",
 	    .help = "control socket, or none" },
-	{ 'A', "admin", "URL", .is_built = true, .key = "admin",
+	{ 'A', "admin", "URL", .key = "admin",
 	    .help = "status page, metrics and health" },
-	{ 'L', "log", "FILE", .is_built = true, .key = "log.file",
+	{ 'L', "log", "FILE", .key = "log.file",
 	    .help = "error log: a file, stderr or syslog" },
-	{ 0, "log-level", "LEVEL", .is_built = true, .key = "log.level",
+	{ 0, "log-level", "LEVEL", .key = "log.level",
 	    .help = "error, warn, info or debug" },
-	{ 't', "test", .is_built = true, .action = CMDLINE_TEST,
+	{ 't', "test", .action = CMDLINE_TEST,
 	    .help = "check the configuration, handlers too, and exit" },
-	{ 'T', "dump", .is_built = true, .action = CMDLINE_DUMP,
+	{ 'T', "dump", .action = CMDLINE_DUMP,
 	    .help = "print the effective configuration" },
-	{ 'H', "handlers", .is_built = true, .action = CMDLINE_LIST,
+	{ 'H', "handlers", .action = CMDLINE_LIST,
 	    .help = "list the handlers and their options" },
-	{ 'X', "single", .is_built = true, .action = CMDLINE_SINGLE,
+	{ 'X', "single", .action = CMDLINE_SINGLE,
 	    .help = "one process, no fork: for a debugger" },
-	{ 'v', "version", .is_built = true, .action = CMDLINE_VERSION,
+	{ 'v', "version", .action = CMDLINE_VERSION,
 	    .help = "print the version" },
-	{ 'V', .is_built = true, .action = CMDLINE_BUILD,
+	{ 'V', .action = CMDLINE_BUILD,
 	    .help = "print the version, build options and libraries" },
-	{ 'h', "help", .is_built = true, .action = CMDLINE_HELP,
+	{ 'h', "help", .action = CMDLINE_HELP,
 	    .help = "print this" },
 };
 /* clang-format on */
@@ -315,11 +314,6 @@ check_given(const struct option_row *r, unsigned seen, struct err *err)
 	char name[NAME_LETTERS];
 
 	(void)name_of(r, name, sizeof(name));
-	if (!r->is_built) {
-		err_set(err, EXIT_BAD_USAGE, "%s is not built yet", name);
-		return err_hint(err, "%s --help marks what is not",
-		    own_program());
-	}
 	if (!r->is_repeatable && (seen & BIT(r - rows)) != 0) {
 		err_set(err, EXIT_BAD_USAGE, "%s is given twice", name);
 		return err_hint(err, "give it once");
@@ -472,8 +466,7 @@ print_row(const struct option_row *r, FILE *f)
 	    r->letter != 0 ? letter : "", r->name != NULL ? "--" : "",
 	    r->name != NULL ? r->name : "", r->argument != NULL ? " " : "",
 	    r->argument != NULL ? r->argument : "");
-	(void)fprintf(f, "  %-25s %s%s\n", text, r->help,
-	    r->is_built ? "" : " (not built yet)");
+	(void)fprintf(f, "  %-25s %s\n", text, r->help);
 }
 
 /* The keys of a scope, in lines of our width. */

@@ -122,11 +122,11 @@ guard_tick(struct master *m)
 		/* To look at a UDP socket takes a child's program away, and
 		 * that was to be said. */
 		if (url_is_udp(&l->url))
-			listener_steer(l);
+			listener_steer(m, l);
 		for (k = 0; !l->is_shut && k < l->nslots; k++)
 			if (l->slots[k].is_listening)
 				look_at(m, l, &l->slots[k]);
 		/* A child can attach and detach programs, too. */
-		listener_steer(l);
+		listener_steer(m, l);
 	}
 }

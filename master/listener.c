@@ -264,28 +264,44 @@ find(struct master *m, const struct generation *g, const struct url *url)
 
 /* ---- steering ---- */
 
+/* The balancers that are a program; the others are the acceptor's. */
+static const enum steer_how hows[CONF_BALANCE_NHOWS] = {
+	[CONF_BALANCE_SOURCE_HASH] = STEER_SOURCE,
+	[CONF_BALANCE_RANDOM] = STEER_RANDOM,
+};
+
+static void
+tell_steer(struct listener *l, enum conf_balance balance)
+{
+	size_t i;
+
+	l->steer.how = hows[balance];
+	for (i = 0; i < l->nslots; i++) {
+		struct slot *s = &l->slots[i];
+
+		if (!s->is_listening)
+			continue;
+		/* Those that nobody has come last. */
+		(void)steer_rank(&l->steer, s->id, (uint32_t)s->place);
+		if (s->is_excluded)
+			(void)steer_exclude(&l->steer, s->id);
+		else
+			(void)steer_include(&l->steer, s->id);
+	}
+}
+
 void
-listener_steer(struct listener *l)
+listener_steer(const struct master *m, struct listener *l)
 {
 	char text[URL_TEXT_MAX];
 	struct err err;
-	size_t i;
 	int rc;
 
 	/* Of a group that strangers may have joined the order is not known. */
 	if (!l->has_slot_per_place || l->is_shut ||
 	    l->url.reuseport == URL_TRUE)
 		return;
-	for (i = 0; i < l->nslots; i++) {
-		struct slot *s = &l->slots[i];
-
-		if (!s->is_listening)
-			continue;
-		if (s->is_excluded)
-			(void)steer_exclude(&l->steer, s->id);
-		else
-			(void)steer_include(&l->steer, s->id);
-	}
+	tell_steer(l, m->conf->balance);
 	rc = steer_apply(&l->steer, &err);
 	if (rc == 1 && !l->is_misled)
 		log_error("security: %s: a child had attached a program that "
@@ -302,11 +318,11 @@ listener_steer_all(struct master *m)
 	size_t i;
 
 	for (i = 0; i < m->nlisteners; i++)
-		listener_steer(m->listeners[i]);
+		listener_steer(m, m->listeners[i]);
 }
 
 void
-listener_retire(struct listener *l, struct slot *s)
+listener_retire(const struct master *m, struct listener *l, struct slot *s)
 {
 	if (!socket_shut(l, s))
 		return;
@@ -314,7 +330,7 @@ listener_retire(struct listener *l, struct slot *s)
 	socket_retire(l, s);
 	s->is_excluded = false;
 	s->retire_ns = 0;
-	listener_steer(l);
+	listener_steer(m, l);
 }
 
 /* ---- options of a listener that is there already ---- */
@@ -481,6 +497,27 @@ warn_of_backlogs(const struct generation *g)
 			    g->listeners[i]->url.backlog, socket_backlog_max());
 }
 
+/* Where the balance that was asked for cannot be had. */
+static void
+warn_of_balance(const struct generation *g)
+{
+	char text[URL_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < g->nlisteners && hows[g->conf.balance] != STEER_KERNEL;
+	     i++) {
+		const struct listener *l = g->listeners[i];
+
+		if (l->url.reuseport != URL_UNSET || l->steer.is_blind)
+			log_warn("balance: %s: not for %s: %s",
+			    conf_balance_names[g->conf.balance],
+			    url_print_short(&l->url, text, sizeof(text)),
+			    l->url.reuseport == URL_FALSE
+				? "with reuseport=false children share a socket"
+				: "other servers may share its port");
+	}
+}
+
 int
 listener_open_all(struct master *m, struct generation *g, struct err *err)
 {
@@ -494,11 +531,12 @@ listener_open_all(struct master *m, struct generation *g, struct err *err)
 				return -1;
 			}
 	warn_of_backlogs(g);
+	warn_of_balance(g);
 	return 0;
 }
 
 static void
-listener_revive(struct listener *l)
+listener_revive(const struct master *m, struct listener *l)
 {
 	const struct url after = l->url;
 	struct err err;
@@ -522,7 +560,7 @@ listener_revive(struct listener *l)
 			log_sys(LOG_ERROR, "listen again");
 	}
 	l->is_shut = false;
-	listener_steer(l);
+	listener_steer(m, l);
 }
 
 void
@@ -534,7 +572,7 @@ listener_revert(struct master *m)
 		if (m->listeners[i]->is_added)
 			listener_drop(m, m->listeners[i]);
 		else
-			listener_revive(m->listeners[i]);
+			listener_revive(m, m->listeners[i]);
 	master_on_change(m);
 }
 
@@ -606,6 +644,6 @@ listener_listen(const struct proc *p)
 		if (socket_listen(g->listeners[i], s) == -1)
 			log_sys(LOG_ERROR, "listen for child %d", place);
 		/* The program counts the members. */
-		listener_steer(g->listeners[i]);
+		listener_steer(p->master, g->listeners[i]);
 	}
 }

@@ -410,16 +410,16 @@ void listener_listen(const struct proc *);
 /* Have a slot for each place up to `places`; a listener that all share becomes
  * one with a slot per place when the mode is auto. -1: nothing was changed. */
 int listener_widen(struct master *, int places, struct err *);
-/* Steer new connections away from the slots that are excluded, of one listener
- * or of all. */
-void listener_steer(struct listener *);
+/* Steer new connections as `balance` says, and away from the slots that are
+ * excluded, of one listener or of all. */
+void listener_steer(const struct master *, struct listener *);
 void listener_steer_all(struct master *);
 /* A slot without a socket; its number was never used before. */
 struct slot listener_new_slot(struct master *, const struct listener *,
     int place);
 /* Close a slot that was excluded for long enough; nothing, if that would lose
  * what still comes there. */
-void listener_retire(struct listener *, struct slot *);
+void listener_retire(const struct master *, struct listener *, struct slot *);
 /* Close the sockets of places beyond nplaces that never listened. */
 void listener_narrow(struct master *);
 

@@ -181,6 +181,8 @@ serve_generation(struct master *m, struct generation *g)
 {
 	m->generation = g;
 	m->conf = &g->conf;
+	/* The balance may be another one. */
+	listener_steer_all(m);
 }
 
 static void

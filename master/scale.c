@@ -107,7 +107,7 @@ scale_tick(struct master *m)
 			if (l->slots[k].retire_ns != 0 &&
 			    now >= l->slots[k].retire_ns &&
 			    listener_queue(&l->slots[k]) == 0) {
-				listener_retire(l, &l->slots[k]);
+				listener_retire(m, l, &l->slots[k]);
 				/* Who served it is to hear of it. */
 				master_on_change(m);
 			}

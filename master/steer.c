@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * steer.c: new connections of a reuseport group are kept from members that
- * leave. Runs in the master. It owns the mirror of the group's order; it opens
- * and closes no socket, and attaches nothing to one that does not listen: the
- * kernel would give that socket a group of its own, and listen() would fail
- * with EADDRINUSE for ever.
+ * steer.c: new connections of a reuseport group are spread over its members,
+ * and kept from those that leave. Runs in the master. It owns the mirror of the
+ * group's order; it opens and closes no socket, and attaches nothing to one
+ * that does not listen: the kernel would give that socket a group of its own,
+ * and listen() would fail with EADDRINUSE for ever.
  */
 #include "master/steer.h"
 
@@ -106,45 +106,15 @@ steer_include(struct steer *s, uint32_t id)
 	return set_excluded(s, id, false);
 }
 
-static size_t
-count_excluded(const struct steer *s)
+bool
+steer_rank(struct steer *s, uint32_t id, uint32_t rank)
 {
-	size_t i, n = 0;
+	int i = steer_index_of(s, id);
 
-	for (i = 0; i < s->n; i++)
-		n += s->members[i].is_excluded;
-	return n;
-}
-
-/*
- *	A = random
- *	A = A mod number of members left
- *	for each excluded index, ascending: if A >= index then A = A + 1
- *	return A
- */
-size_t
-steer_program(const struct steer *s, struct sock_filter out[STEER_PROGRAM_MAX])
-{
-	size_t excluded = count_excluded(s), len = 0;
-	uint32_t i;
-
-	if (excluded == 0 || excluded == s->n || s->is_blind ||
-	    s->n > STEER_MEMBERS_MAX)
-		return 0;
-	out[len++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-	    (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM));
-	out[len++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K,
-	    (uint32_t)(s->n - excluded));
-	for (i = 0; i < s->n; i++) {
-		if (!s->members[i].is_excluded)
-			continue;
-		out[len++] = (struct sock_filter)BPF_JUMP(
-		    BPF_JMP | BPF_JGE | BPF_K, i, 0, 1);
-		out[len++] =
-		    (struct sock_filter)BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 1);
-	}
-	out[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
-	return len;
+	if (i == -1)
+		return false;
+	s->members[i].rank = rank;
+	return true;
 }
 
 /* The program is the group's: any member will do that is not locked. */

@@ -103,7 +103,7 @@ struct conf {
 	 * them in. */
 	int processes, processes_max;
 	enum conf_accept accept;
-	enum conf_balance balance; /* not built yet */
+	enum conf_balance balance;
 	char *user, *group;        /* as said, or NULL */
 	char *pid_file;            /* or NULL */
 	char *control;             /* path, "none", or NULL: the default path */

@@ -50,7 +50,7 @@ static const struct directive conf_table[] = {
 	    .help = "how children share a listener", .names = conf_accept_names },
 	{ "balance", DIRECTIVE_ENUM, F(balance), 0, CONF_BALANCE_NHOWS, "kernel",
 	    .help = "how connections are spread over children",
-	    .names = conf_balance_names, .is_later = true },
+	    .names = conf_balance_names },
 	{ "user", DIRECTIVE_TEXT, F(user), 1, NAME_LETTERS, NULL,
 	    .help = "account that children run as" },
 	{ "group", DIRECTIVE_TEXT, F(group), 1, NAME_LETTERS, NULL,

@@ -41,7 +41,7 @@ def test_a_doubled_option_is_64_and_named(run_tine, twice):
 
 
 @pytest.mark.parametrize("args,name", [
-    (["-b", "random"], "--balance"), (["-a", "dispatch"], "dispatch")])
+    (["-a", "dispatch"], "dispatch")])
 def test_what_is_not_built_yet_is_64_and_said(run_tine, args, name):
     done = run_tine(*LISTEN, *args, "echo")
     assert done.returncode == 64

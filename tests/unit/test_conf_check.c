@@ -129,6 +129,12 @@ dispatch_is_refused_until_it_is_built(void **state)
 	set("accept", "dispatch");
 	set("balance", "random");
 	expect("accept|accept: dispatch is not built yet\n");
+	set("accept", "auto");
+	set("balance", "round-robin");
+	expect("balance|balance: round-robin is accept: dispatch, which is not "
+	       "built yet\n");
+	set("balance", "source-hash");
+	expect("");
 }
 
 static void

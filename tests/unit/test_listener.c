@@ -106,7 +106,7 @@ static void
 listen_for(struct generation *g, int place)
 {
 	struct place pl = { .number = place };
-	struct proc p = { .place = &pl, .generation = g };
+	struct proc p = { .master = &m, .place = &pl, .generation = g };
 
 	listener_listen(&p);
 }
@@ -158,6 +158,40 @@ a_reuseport_listener_has_a_slot_for_each_place(void **state)
 	listen_for(m.generation, 2);
 	assert_int_equal(is_listening(l->slots[2].fd), 1);
 	assert_int_equal(is_listening(l->slots[1].fd), 0);
+}
+
+static void
+the_balance_that_is_served_with_is_the_groups(void **state)
+{
+	enum conf_balance balance;
+	struct listener *l;
+	struct conf conf;
+	int i;
+
+	(void)state;
+	begin(CONF_ACCEPT_AUTO, "tcp://127.0.0.1:0");
+	l = m.listeners[0];
+	conf = *m.conf;
+	m.conf = &conf;
+	/* The last one begins to listen first. */
+	for (i = 2; i > 0; i--)
+		listen_for(m.generation, i);
+	assert_int_equal(l->steer.how, STEER_KERNEL);
+	assert_false(l->steer.has_program);
+	for (balance = 0; balance < CONF_BALANCE_NHOWS; balance++) {
+		conf.balance = balance;
+		listener_steer_all(&m);
+		assert_int_equal(l->steer.has_program,
+		    balance == CONF_BALANCE_SOURCE_HASH ||
+			balance == CONF_BALANCE_RANDOM);
+	}
+	assert_int_equal(l->steer.how, STEER_RANDOM);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(
+		    l->steer.members[steer_index_of(&l->steer, l->slots[i].id)]
+			.rank,
+		    i);
+	m.conf = &m.generation->conf;
 }
 
 static void
@@ -576,6 +610,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_master(a_reuseport_listener_has_a_slot_for_each_place),
+		with_master(the_balance_that_is_served_with_is_the_groups),
 		with_master(a_shared_listener_has_one_slot_for_all),
 		with_master(a_busy_port_is_an_error_even_for_reuseport),
 		with_master(one_failure_leaves_nothing_open),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Steering: the program by an interpreter, the mirror by real connections. */
+/* Steering, by real connections: the mirror, and what the programs do. */
 #include "master/steer.h"
 
 #include <sys/socket.h>
@@ -26,7 +26,6 @@
 #define GROUP_MAX 8
 #define NOBODY 65534
 #define DEADLINE_MS 5000
-#define SMALL_MAX 16 /* every subset of groups up to this size is tried */
 
 static struct steer s;
 static struct err err;
@@ -65,6 +64,8 @@ __wrap_reallocarray(void *old, size_t n, size_t size)
 
 static struct {
 	const char *bind, *client; /* hosts */
+	const char *source;        /* of the client; NULL: any */
+	int type;                  /* of the sockets */
 	uint16_t port;
 	int fds[GROUP_MAX]; /* by slot */
 } group;
@@ -78,6 +79,8 @@ begin(void **state)
 	refuse = 0;
 	no_memory = false;
 	group.bind = group.client = "127.0.0.1";
+	group.source = NULL;
+	group.type = SOCK_STREAM;
 	group.port = 0;
 	for (i = 0; i < GROUP_MAX; i++)
 		group.fds[i] = -1;
@@ -104,8 +107,8 @@ bind_member(int slot)
 	int fd, on = 1, off = 0;
 
 	assert_int_equal(addr_from_ip(&a, group.bind, group.port), 0);
-	fd = socket(a.u.sa.sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(a.u.sa.sa_family, group.type | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
 	if (fd == -1)
 		return false;
 	group.fds[slot] = fd;
@@ -127,7 +130,8 @@ bind_member(int slot)
 static void
 listen_member(int slot)
 {
-	assert_int_equal(listen(group.fds[slot], 512), 0);
+	if (group.type == SOCK_STREAM)
+		assert_int_equal(listen(group.fds[slot], 512), 0);
 	assert_int_equal(
 	    steer_on_listen(&s, 100 + (uint32_t)slot, group.fds[slot], &err),
 	    0);
@@ -149,18 +153,34 @@ remove_member(int slot)
 	steer_on_close(&s, 100 + (uint32_t)slot);
 }
 
-/* Connect; which slot got it? */
+/* A client: a connection, or one datagram. */
+static int
+make_client(void)
+{
+	struct addr a, from;
+	int fd;
+
+	assert_int_equal(addr_from_ip(&a, group.client, group.port), 0);
+	fd = socket(a.u.sa.sa_family, group.type | SOCK_CLOEXEC, 0);
+	assert_int_not_equal(fd, -1);
+	if (group.source != NULL) {
+		assert_int_equal(addr_from_ip(&from, group.source, 0), 0);
+		assert_int_equal(bind(fd, &from.u.sa, from.len), 0);
+	}
+	assert_int_equal(connect(fd, &a.u.sa, a.len), 0);
+	if (group.type == SOCK_DGRAM)
+		assert_int_equal(send(fd, "x", 1, 0), 1);
+	return fd;
+}
+
+/* Which slot gets a client? */
 static int
 who_gets_one(void)
 {
 	struct pollfd p[GROUP_MAX];
-	struct addr a;
-	int fd, got, i;
+	int fd = make_client(), got, i;
+	char byte;
 
-	assert_int_equal(addr_from_ip(&a, group.client, group.port), 0);
-	fd = socket(a.u.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_not_equal(fd, -1);
-	assert_int_equal(connect(fd, &a.u.sa, a.len), 0);
 	/* What does not listen is ready at once, with POLLHUP. */
 	for (i = 0; i < GROUP_MAX; i++)
 		p[i] = (struct pollfd){
@@ -172,9 +192,13 @@ who_gets_one(void)
 	assert_int_equal(poll(p, GROUP_MAX, DEADLINE_MS), 1);
 	for (i = 0; (p[i].revents & POLLIN) == 0; i++)
 		continue;
-	got = accept4(group.fds[i], NULL, NULL, SOCK_CLOEXEC);
-	assert_int_not_equal(got, -1);
-	closefd(&got);
+	if (group.type == SOCK_STREAM) {
+		got = accept4(group.fds[i], NULL, NULL, SOCK_CLOEXEC);
+		assert_int_not_equal(got, -1);
+		closefd(&got);
+	} else {
+		assert_int_equal(recv(group.fds[i], &byte, 1, 0), 1);
+	}
 	closefd(&fd);
 	return i;
 }
@@ -214,101 +238,50 @@ assert_mirror_is_right(void)
 
 /* ---- the program ---- */
 
-/* A classic BPF machine, as much of it as our programs use. */
-static uint32_t
-run(const struct sock_filter *code, size_t len, uint32_t random)
-{
-	uint32_t a = 0;
-	size_t pc;
-
-	for (pc = 0; pc < len; pc++)
-		switch (code[pc].code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_int_equal((int32_t)code[pc].k,
-			    SKF_AD_OFF + SKF_AD_RANDOM);
-			a = random;
-			break;
-		case BPF_ALU | BPF_MOD | BPF_K:
-			assert_int_not_equal(code[pc].k, 0);
-			a %= code[pc].k;
-			break;
-		case BPF_ALU | BPF_ADD | BPF_K:
-			a += code[pc].k;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			pc += a >= code[pc].k ? code[pc].jt : code[pc].jf;
-			break;
-		case BPF_RET | BPF_A:
-			assert_int_equal(pc, len - 1);
-			return a;
-		default:
-			fail_msg("opcode 0x%x", code[pc].code);
-		}
-	fail_msg("no return");
-	return 0;
-}
-
 static void
-make_group(unsigned n, unsigned excluded)
+make_group(unsigned n)
 {
 	unsigned i;
 
 	steer_fini(&s);
 	for (i = 0; i < n; i++)
 		assert_int_equal(steer_on_listen(&s, i, -1, &err), 0);
-	for (i = 0; i < n; i++)
-		s.members[i].is_excluded = (excluded & BIT(i)) != 0;
 }
 
-/* Every random number below `left` gives another index that is not excluded. */
+/* A group of 1024, of which two are real: the others never listened here. */
 static void
-try_subset(unsigned n, unsigned excluded)
+make_crowd(void)
 {
-	static struct sock_filter code[STEER_PROGRAM_MAX];
-	unsigned left = n - (unsigned)__builtin_popcount(excluded);
-	unsigned seen = excluded, r;
-	size_t len;
+	uint32_t i;
 
-	make_group(n, excluded);
-	len = steer_program(&s, code);
-	if (excluded == 0 || left == 0) {
-		assert_int_equal(len, 0);
-		return;
-	}
-	for (r = 0; r < left; r++) {
-		uint32_t index = run(code, len, r + 1000 * left);
-
-		assert_true(index < n);
-		assert_int_equal(seen & BIT(index), 0);
-		seen |= BIT(index);
-	}
-}
-
-static void
-each_member_left_has_the_same_chance_the_others_none(void **state)
-{
-	unsigned n, excluded;
-
-	(void)state;
-	for (n = 0; n <= SMALL_MAX; n++)
-		for (excluded = 0; excluded < BIT(n); excluded++)
-			try_subset(n, excluded);
-}
-
-static void
-the_longest_program_is_taken_by_the_kernel(void **state)
-{
-	static struct sock_filter code[STEER_PROGRAM_MAX];
-	unsigned i;
-
-	(void)state;
 	assert_true(add_member(0) && add_member(1));
 	for (i = 2; i < STEER_MEMBERS_MAX; i++)
 		assert_int_equal(steer_on_listen(&s, i + 1000, -1, &err), 0);
+}
+
+static void
+the_longest_programs_are_taken_by_the_kernel(void **state)
+{
+	static struct sock_filter code[STEER_PROGRAM_MAX];
+	uint32_t i;
+
+	(void)state;
+	make_crowd();
+	/* As many runs as there can be. */
+	for (i = 0; i < STEER_MEMBERS_MAX; i++)
+		s.members[i].is_excluded = i % 2 == 1;
+	assert_in_range(steer_program(&s, code), 1000, STEER_PROGRAM_MAX);
+	assert_int_equal(steer_apply(&s, &err), 0);
+	/* No two neighbours in the order of ranks are such in the group. */
+	s.how = STEER_SOURCE;
+	for (i = 0; i < STEER_MEMBERS_MAX; i++) {
+		s.members[i].is_excluded = i >= 768;
+		s.members[i].rank = i * 389 % 768;
+	}
+	assert_in_range(steer_program(&s, code), 1500, STEER_PROGRAM_MAX);
+	assert_int_equal(steer_apply(&s, &err), 0);
 	for (i = 0; i < STEER_MEMBERS_MAX; i++)
 		s.members[i].is_excluded = i != 1;
-	assert_int_equal(steer_program(&s, code), STEER_PROGRAM_MAX - 2);
-	assert_int_equal(run(code, STEER_PROGRAM_MAX - 2, 77), 1);
 	assert_int_equal(steer_apply(&s, &err), 0);
 	assert_int_equal(who_gets_one(), 1);
 }
@@ -332,7 +305,7 @@ static void
 the_last_member_moves_into_the_hole(void **state)
 {
 	(void)state;
-	make_group(4, 0);
+	make_group(4);
 	steer_on_close(&s, 1);
 	assert_int_equal(steer_index_of(&s, 0), 0);
 	assert_int_equal(steer_index_of(&s, 3), 1);
@@ -444,6 +417,167 @@ a_socket_that_is_only_bound_is_no_member(void **state)
 	assert_int_equal(steer_index_of(&s, 101), 2);
 	assert_mirror_is_right();
 }
+
+/* ---- balance ---- */
+
+#define NSOURCES 40
+
+/* The slots that the clients 127.0.0.1 to 127.0.0.40, or ::1, come to. */
+static void
+note_slots(int out[NSOURCES])
+{
+	char source[32];
+	int i;
+
+	for (i = 0; i < NSOURCES; i++) {
+		(void)snprintf(source, sizeof(source), "127.0.0.%d", i + 1);
+		group.source =
+		    strchr(group.client, ':') == NULL ? source : group.client;
+		out[i] = who_gets_one();
+	}
+	group.source = NULL;
+}
+
+/* Slot 1 leaves and comes back last in the group, slot 3 is excluded and comes
+ * back: in the end every client is where it was. */
+static void
+stay_where_they_are(int type, const char *bound, const char *client)
+{
+	int before[NSOURCES], now[NSOURCES], i, ports;
+
+	group.type = type;
+	group.bind = bound;
+	group.client = client;
+	s.how = STEER_SOURCE;
+	for (i = 0; i < 5; i++) {
+		if (!add_member(i)) {
+			steer_fini(&s);
+			skip();
+		}
+		assert_true(steer_rank(&s, 100 + (uint32_t)i, (uint32_t)i));
+	}
+	assert_int_equal(steer_apply(&s, &err), 0);
+	note_slots(before);
+	for (ports = 0; ports < 3; ports++) {
+		note_slots(now);
+		assert_memory_equal(now, before, sizeof(now));
+	}
+	remove_member(1);
+	exclude(3);
+	assert_int_equal(steer_apply(&s, &err), 0);
+	note_slots(now);
+	for (i = 0; i < NSOURCES; i++)
+		assert_true(now[i] == 0 || now[i] == 2 || now[i] == 4);
+	assert_true(add_member(1));
+	assert_true(steer_rank(&s, 101, 1));
+	assert_int_equal(steer_index_of(&s, 101), 4);
+	include(3);
+	assert_int_equal(steer_apply(&s, &err), 0);
+	note_slots(now);
+	assert_memory_equal(now, before, sizeof(now));
+}
+
+static void
+a_source_stays_at_its_slot_with_tcp4(void **state)
+{
+	(void)state;
+	stay_where_they_are(SOCK_STREAM, "127.0.0.1", "127.0.0.1");
+}
+
+static void
+a_source_stays_at_its_slot_with_tcp6(void **state)
+{
+	(void)state;
+	stay_where_they_are(SOCK_STREAM, "::1", "::1");
+}
+
+static void
+a_source_stays_at_its_slot_with_tcp4_of_dual_stack(void **state)
+{
+	(void)state;
+	stay_where_they_are(SOCK_STREAM, "::", "127.0.0.1");
+}
+
+static void
+a_source_stays_at_its_slot_with_tcp6_of_dual_stack(void **state)
+{
+	(void)state;
+	stay_where_they_are(SOCK_STREAM, "::", "::1");
+}
+
+static void
+a_source_stays_at_its_slot_with_udp4(void **state)
+{
+	(void)state;
+	stay_where_they_are(SOCK_DGRAM, "127.0.0.1", "127.0.0.1");
+}
+
+static void
+a_source_stays_at_its_slot_with_udp6(void **state)
+{
+	(void)state;
+	stay_where_they_are(SOCK_DGRAM, "::1", "::1");
+}
+
+static void
+a_source_stays_at_its_slot_with_udp4_of_dual_stack(void **state)
+{
+	(void)state;
+	stay_where_they_are(SOCK_DGRAM, "::", "127.0.0.1");
+}
+
+static void
+many_sources_come_to_all_slots_and_with_all_families_to_the_same(void **state)
+{
+	int tcp4[NSOURCES], dual[NSOURCES], got[4] = { 0 }, i, k;
+
+	(void)state;
+	for (k = 0; k < 2; k++) {
+		s.how = STEER_SOURCE;
+		group.bind = k == 0 ? "127.0.0.1" : "::";
+		group.port = 0;
+		for (i = 0; i < 4; i++) {
+			if (!add_member(i)) {
+				steer_fini(&s);
+				skip();
+			}
+			assert_true(
+			    steer_rank(&s, 100 + (uint32_t)i, (uint32_t)i));
+		}
+		assert_int_equal(steer_apply(&s, &err), 0);
+		note_slots(k == 0 ? tcp4 : dual);
+		for (i = 0; i < 4; i++)
+			remove_member(i);
+	}
+	assert_memory_equal(tcp4, dual, sizeof(tcp4));
+	for (i = 0; i < NSOURCES; i++)
+		got[tcp4[i]]++;
+	for (i = 0; i < 4; i++)
+		assert_in_range(got[i], 4, 20);
+}
+
+static void
+dice_bring_one_source_to_all_slots(void **state)
+{
+	int i, got[4] = { 0 };
+
+	(void)state;
+	s.how = STEER_RANDOM;
+	for (i = 0; i < 4; i++)
+		assert_true(add_member(i));
+	assert_int_equal(steer_apply(&s, &err), 0);
+	assert_true(s.has_program);
+	for (i = 0; i < 400; i++)
+		got[who_gets_one()]++;
+	/* 100 each, by chance: seven standard deviations are allowed. */
+	for (i = 0; i < 4; i++)
+		assert_in_range(got[i], 40, 160);
+	s.how = STEER_KERNEL;
+	assert_int_equal(steer_apply(&s, &err), 0);
+	assert_false(s.has_program);
+}
+
+/* ---- more of the mirror ---- */
 
 /* As the master's first slot: bound alone, so that a busy port is an error. */
 static void
@@ -590,7 +724,8 @@ without_memory_it_is_not_steered_until_it_is_empty(void **state)
 	static struct sock_filter code[STEER_PROGRAM_MAX];
 
 	(void)state;
-	make_group(16, 1);
+	make_group(16);
+	assert_true(steer_exclude(&s, 0));
 	assert_int_not_equal(steer_program(&s, code), 0);
 	no_memory = true;
 	assert_int_equal(steer_on_listen(&s, 16, -1, &err), -1);
@@ -723,9 +858,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_group(
-		    each_member_left_has_the_same_chance_the_others_none),
-		with_group(the_longest_program_is_taken_by_the_kernel),
+		with_group(the_longest_programs_are_taken_by_the_kernel),
 		with_group(
 		    a_group_too_large_for_a_program_is_left_to_the_kernel),
 		with_group(the_last_member_moves_into_the_hole),
@@ -736,6 +869,16 @@ main(void)
 		    the_mirror_is_right_after_each_change_with_dual_stack),
 		with_group(a_member_shut_down_and_revived_is_the_last_one),
 		with_group(a_socket_that_is_only_bound_is_no_member),
+		with_group(a_source_stays_at_its_slot_with_tcp4),
+		with_group(a_source_stays_at_its_slot_with_tcp6),
+		with_group(a_source_stays_at_its_slot_with_tcp4_of_dual_stack),
+		with_group(a_source_stays_at_its_slot_with_tcp6_of_dual_stack),
+		with_group(a_source_stays_at_its_slot_with_udp4),
+		with_group(a_source_stays_at_its_slot_with_udp6),
+		with_group(a_source_stays_at_its_slot_with_udp4_of_dual_stack),
+		with_group(
+		    many_sources_come_to_all_slots_and_with_all_families_to_the_same),
+		with_group(dice_bring_one_source_to_all_slots),
 		with_group(a_first_member_may_get_the_flag_after_it_listens),
 		with_group(
 		    a_wrong_index_falls_back_to_the_hash_and_loses_nothing),

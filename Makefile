@@ -207,6 +207,7 @@ UNIT_WRAP_test_cmdline := $(WRAP_MEMORY) getcwd
 UNIT_WRAP_test_resolve := $(WRAP_MEMORY) geteuid getegid getpwnam getpwuid \
 	getgrnam bind getaddrinfo freeaddrinfo getnameinfo
 UNIT_WRAP_test_cpus := sched_getaffinity
+UNIT_WRAP_test_affinity := sched_getaffinity sched_setaffinity
 UNIT_WRAP_test_daemon := fork pipe2
 UNIT_WRAP_test_pidfile := lstat pwrite unlink
 UNIT_WRAP_test_rlimit := getrlimit setrlimit

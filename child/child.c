@@ -15,6 +15,7 @@
 
 #include "child/child.h"
 #include "child/task.h"
+#include "shared/affinity.h"
 #include "shared/rlimit.h"
 
 static const char *const names[CHILD_NSTATES] = {
@@ -246,6 +247,17 @@ take_board(struct child *ch, const struct heritage *h, struct err *err)
 	return err_sys(err, "map the board page");
 }
 
+/* Before a handler can make threads, which have what their maker has. A CPU
+ * that went away is no reason to serve nobody. */
+static void
+take_cpu(const struct heritage *h)
+{
+	int cpu = affinity_of_place(h->conf->cpu_affinity, h->place);
+
+	if (cpu != -1 && affinity_bind(cpu) == -1)
+		log_sys(LOG_WARN, "CPU %d", cpu);
+}
+
 static int
 settle_in(struct child *ch, const struct heritage *h, struct err *err)
 {
@@ -255,6 +267,7 @@ settle_in(struct child *ch, const struct heritage *h, struct err *err)
 	if (take_board(ch, h, err) == -1 ||
 	    (!is_single && privs_leave_terminal(err) == -1))
 		return -1;
+	take_cpu(h);
 	(void)umask(027);
 	if (privs_drop(h->conf, err) == -1)
 		return -1;

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/affinity.h"
+
 static uint64_t
 clamp(uint64_t n)
 {
@@ -103,6 +105,9 @@ facts_of_child(const struct proc *p, int proc_fd, struct facts_child *f)
 	f->lag_ns = MIN_OF(copy.gauges[BOARD_LOOP_LAG_NS], f->age_ns);
 	f->busy_ppm = MIN_OF(copy.gauges[BOARD_BUSY_PPM], 1000000);
 	f->rss_bytes = clamp(rss_bytes(proc_fd, p->pid));
+	f->cpu = strcmp(p->generation->conf.cpu_affinity, "none") == 0
+	    ? -1
+	    : affinity_of_process(p->pid);
 	for (i = 0; i < BOARD_NCOUNTERS; i++)
 		f->counters[i] = clamp(copy.counters[i]);
 }

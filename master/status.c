@@ -94,7 +94,7 @@ child_json(const struct proc *p, int proc_fd)
 
 	facts_of_child(p, proc_fd, &f);
 	return json_pack("{s:i, s:I, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I,"
-			 " s:f, s:f, s:I, s:I}",
+			 " s:f, s:f, s:I, s:I, s:o}",
 	    "place", p->place->number, "pid", (json_int_t)p->pid, "generation",
 	    (json_int_t)p->generation->number, "state",
 	    proc_state_names[p->state], "uptime_seconds",
@@ -105,7 +105,8 @@ child_json(const struct proc *p, int proc_fd)
 	    count(f.counters[BOARD_BYTES_OUT]), "loop_lag_seconds",
 	    seconds(f.lag_ns, 1e6), "utilisation",
 	    round((double)f.busy_ppm / 1e3) / 1e3, "rss_bytes",
-	    count(f.rss_bytes), "restarts", count(p->place->restarts));
+	    count(f.rss_bytes), "restarts", count(p->place->restarts), "cpu",
+	    f.cpu == -1 ? json_null() : json_integer(f.cpu));
 }
 
 static int

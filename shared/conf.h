@@ -124,8 +124,8 @@ struct conf {
 	bool core_dumps;
 	uint64_t max_old_generations;
 	struct conf_recycle recycle;
+	char *cpu_affinity; /* see affinity.h */
 	/* Not built yet: read, checked and printed only. */
-	char *cpu_affinity;
 	struct {
 		enum conf_overload policy;
 		uint64_t accept_rate;

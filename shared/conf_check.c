@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/affinity.h"
 #include "shared/conf.h"
 #include "shared/directive.h"
 #include "shared/value.h"
@@ -139,6 +140,15 @@ check_modes(const struct check *c, const struct conf *conf)
 	}
 }
 
+static void
+check_affinity(const struct check *c, const struct conf *conf)
+{
+	struct err err;
+
+	if (affinity_check(conf->cpu_affinity, &err) == -1)
+		c->complain(c->arg, "cpu-affinity", &err);
+}
+
 /* ---- servers ---- */
 
 static void
@@ -209,6 +219,7 @@ conf_check(const struct conf *conf, conf_complain *complain, void *arg)
 
 	check_orders(&c, DIRECTIVE_CONF, conf, "");
 	check_modes(&c, conf);
+	check_affinity(&c, conf);
 	check_admin(&c, conf);
 	if (conf->nservers == 0) {
 		err_set(&err, EXIT_BAD_CONFIG, "there is no server");

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/affinity.h"
 #include "shared/conf.h"
 #include "shared/value.h"
 
-#define CPUS_MAX 1024
 /* More than a number in bounds has; one cut short is out of them too. */
 #define NUMBER_LETTERS 32
 
@@ -180,40 +180,16 @@ set_url(const struct directive *d, void *field, const char *text,
 					      : set_text(d, field, text, err);
 }
 
-/* "0", "0-3", "0,2-3". */
-static bool
-is_cpu_list(const char *text)
-{
-	unsigned long first, last;
-	char *end;
-
-	do {
-		if (!isdigit((unsigned char)*text))
-			return false;
-		first = last = strtoul(text, &end, 10);
-		if (*end == '-') {
-			text = end + 1;
-			if (!isdigit((unsigned char)*text))
-				return false;
-			last = strtoul(text, &end, 10);
-		}
-		if (first > last || last >= CPUS_MAX)
-			return false;
-		text = end + 1;
-	} while (*end == ',');
-	return *end == '\0';
-}
-
 static int
 set_cpus(const struct directive *d, void *field, const char *text,
     struct err *err)
 {
 	if (strcmp(text, "none") == 0 || strcmp(text, "auto") == 0 ||
-	    is_cpu_list(text))
+	    affinity_is_list(text))
 		return set_text(d, field, text, err);
 	err_set(err, EXIT_BAD_CONFIG, "\"%s\" is not a list of CPUs", text);
 	return err_hint(err, "none, auto, or numbers under %d: [0, 2-3]",
-	    CPUS_MAX);
+	    AFFINITY_CPUS_MAX);
 }
 
 static int

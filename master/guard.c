@@ -100,6 +100,8 @@ look_at(struct master *m, struct listener *l, struct slot *s)
 	if (url_is_udp(&l->url) &&
 	    datagram_mend_groups(s->fd, &l->url, s == l->slots))
 		found |= AUDIT_GROUPS;
+	if (steer_is_astray(&l->steer, s->id))
+		found |= AUDIT_ASTRAY | AUDIT_LOST;
 
 	report(m, l, s, found);
 	if ((found & AUDIT_LOST) != 0)

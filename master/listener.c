@@ -276,6 +276,7 @@ tell_steer(struct listener *l, enum conf_balance balance)
 	size_t i;
 
 	l->steer.how = hows[balance];
+	l->steer.is_datagram = url_is_udp(&l->url);
 	for (i = 0; i < l->nslots; i++) {
 		struct slot *s = &l->slots[i];
 
@@ -497,6 +498,15 @@ warn_of_backlogs(const struct generation *g)
 			    g->listeners[i]->url.backlog, socket_backlog_max());
 }
 
+/* Nothing but the kernel can spread its connections. */
+static bool
+is_kernels(const struct listener *l)
+{
+	if (l->url.reuseport == URL_FALSE)
+		return !url_is_udp(&l->url);
+	return l->url.reuseport == URL_TRUE || l->steer.is_blind;
+}
+
 /* Where the balance that was asked for cannot be had. */
 static void
 warn_of_balance(const struct generation *g)
@@ -508,7 +518,7 @@ warn_of_balance(const struct generation *g)
 	     i++) {
 		const struct listener *l = g->listeners[i];
 
-		if (l->url.reuseport != URL_UNSET || l->steer.is_blind)
+		if (is_kernels(l))
 			log_warn("balance: %s: not for %s: %s",
 			    conf_balance_names[g->conf.balance],
 			    url_print_short(&l->url, text, sizeof(text)),

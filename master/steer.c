@@ -117,7 +117,17 @@ steer_rank(struct steer *s, uint32_t id, uint32_t rank)
 	return true;
 }
 
-/* The program is the group's: any member will do that is not locked. */
+bool
+steer_is_astray(const struct steer *s, uint32_t id)
+{
+	int i = steer_index_of(s, id);
+
+	return i != -1 && s->has_program && s->members[i].is_astray;
+}
+
+/* The program is the group's: any member will do that is not locked. A datagram
+ * socket that is of no group any more can be told by nothing else than that it
+ * refuses one. */
 static int
 attach(struct steer *s, struct sock_filter *code, size_t len, struct err *err)
 {
@@ -125,15 +135,21 @@ attach(struct steer *s, struct sock_filter *code, size_t len, struct err *err)
 		.len = (unsigned short)len,
 		.filter = code,
 	};
+	bool is_attached = false;
 	size_t i;
 
-	for (i = 0; i < s->n; i++)
-		if (setsockopt(s->members[i].fd, SOL_SOCKET,
-			SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) == 0) {
-			s->has_program = true;
-			return 0;
-		}
-	return err_sys(err, "steering of new connections");
+	for (i = 0; i < s->n && (!is_attached || s->is_datagram); i++) {
+		struct steer_member *m = &s->members[i];
+
+		m->is_astray = false;
+		if (setsockopt(m->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF,
+			&prog, sizeof(prog)) == 0)
+			is_attached = true;
+		else
+			m->is_astray = s->is_datagram && errno == EINVAL;
+	}
+	s->has_program |= is_attached;
+	return is_attached ? 0 : err_sys(err, "steering of new connections");
 }
 
 static int

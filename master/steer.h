@@ -40,6 +40,7 @@ struct steer_member {
 	int fd;        /* the owner's: used, never closed */
 	uint32_t rank; /* STEER_SOURCE counts the members by it, then by id */
 	bool is_excluded;
+	bool is_astray; /* found by steer_apply(): it is of no group */
 };
 
 /* A group: the sockets of one address. All zero: empty. */
@@ -48,6 +49,7 @@ struct steer {
 	struct steer_member *members; /* in the kernel's order */
 	size_t n, room;
 	bool has_program; /* ours is attached */
+	bool is_datagram; /* the program is attached by every member */
 	bool is_blind;    /* memory failed: the order is not known any more */
 };
 
@@ -63,6 +65,9 @@ int steer_on_listen(struct steer *, uint32_t id, int fd, struct err *);
  * down and listens again has gone to the end: call this, then
  * steer_on_listen(). */
 void steer_on_close(struct steer *, uint32_t id);
+/* Of a group of datagram sockets that has a program: did a child take this one
+ * out of it? To be asked after steer_apply(). */
+bool steer_is_astray(const struct steer *, uint32_t id);
 /* Its index in the group, or -1. */
 int steer_index_of(const struct steer *, uint32_t id);
 

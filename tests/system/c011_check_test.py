@@ -52,10 +52,10 @@ def test_all_mistakes_of_the_file_as_it_is_now_are_shown(server, run_tine):
 
 def test_a_warning_is_shown_and_is_no_failure(server):
     t, path = server
-    path.write_text("offload: { threads: 5 }\n" + GOOD)
+    path.write_text("overload: { lag: 3s }\n" + GOOD)
     done = t.tinectl("check")
     assert (done.returncode, done.stdout) == (0, "the configuration is good\n")
-    assert "offload.threads is not built yet" in done.stderr
+    assert "overload.lag is not built yet" in done.stderr
 
 
 def test_a_file_that_is_gone_is_a_failure(server):
@@ -68,7 +68,7 @@ def test_a_file_that_is_gone_is_a_failure(server):
 
 def test_what_cannot_change_at_a_reload_is_a_failure(server):
     t, path = server
-    path.write_text(f"pid-file: {t.folder}/pid\noffload: {{ threads: 5 }}\n" + GOOD)
+    path.write_text(f"pid-file: {t.folder}/pid\noverload: {{ lag: 3s }}\n" + GOOD)
     done = t.tinectl("check")
     assert (done.returncode, done.stdout) == (1, "")
     assert "pid-file cannot change at a reload: it is not set" in done.stderr

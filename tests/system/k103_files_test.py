@@ -175,9 +175,9 @@ def test_the_single_process_names_all_errors(run_tine, put, folder):
 # ---- who may own it, and who reads it ----
 
 def test_a_warning_does_not_keep_it_from_starting(tine, put, folder):
-    put("t.yaml", "control: none\noffload: { threads: 5 }\n" + SERVER % "echo")
+    put("t.yaml", "control: none\noverload: { lag: 3s }\n" + SERVER % "echo")
     t = tine("-c", "t.yaml", folder=folder, control=None)
-    assert t.log(r"t\.yaml:2:21: warning: offload.threads is not built yet")
+    assert t.log(r"t\.yaml:2:18: warning: overload.lag is not built yet")
 
 
 def test_a_file_that_may_not_be_read_is_77(run_tine, put, folder):

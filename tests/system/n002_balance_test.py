@@ -177,3 +177,54 @@ def test_a_pair_that_does_not_go_together_is_78(run_tine):
     done = run_tine(*LISTEN, "-a", "shared", "-b", "random", "echo")
     assert done.returncode == 78
     assert "with accept: shared it is kernel" in done.stderr
+
+
+# ---- datagrams ----
+
+def bytes_in(t):
+    return {c["place"]: c["bytes_in"] for c in t.status()["children"]}
+
+
+def send_from(t, source):
+    """A packet from a port of its own, and its answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(10)
+        s.bind((source, 0))
+        s.sendto(b"packet", t.address())
+        assert s.recv(16) == b"packet"
+
+
+def place_of_packets(t, source, n=5):
+    """The places that n packets of this client came to."""
+    before = bytes_in(t)
+    for _ in range(n):
+        send_from(t, source)
+
+    def counted():
+        now = bytes_in(t)
+        got = {p: now[p] - before[p] for p in now if now[p] > before[p]}
+        return got if sum(got.values()) == n * len(b"packet") else None
+
+    return set(procs.eventually(counted, 10))
+
+
+def test_packets_of_a_client_come_to_one_place(tine):
+    t = tine("-l", "udp://127.0.0.1:0", "-n", 4, "-b", "source-hash",
+             *upgrade.QUICK, "echo")
+    sources = [f"127.0.0.{i}" for i in range(1, 9)]
+    first = {s: place_of_packets(t, s) for s in sources}
+    assert all(len(places) == 1 for places in first.values()), first
+    assert len(set().union(*first.values())) > 1
+    scale(t, 2)
+    scale(t, 4)
+    old = set(t.children().values())
+    assert t.tinectl("reload").returncode == 0
+    replaced(t, old, 4)
+    procs.eventually(
+        lambda: {s: place_of_packets(t, s) for s in sources} == first, 10)
+
+
+def test_dice_bring_packets_of_a_client_everywhere(tine):
+    t = tine("-l", "udp://127.0.0.1:0", "-n", 4, "-b", "random", "echo")
+    assert place_of_packets(t, "127.0.0.1", 100) == {0, 1, 2, 3}
+    assert not t.log("security|steering")

@@ -188,13 +188,11 @@ what_is_not_built_is_told_when_it_is_not_at_its_default(void **state)
 	set("overload.lag", "0250ms");
 	set("overload.accept-rate", "3");
 	set("recycle.age", "1h");
-	set("offload.threads", "5");
 	set("servers.0.limits.per-address", "3");
 	set("servers.0.limits.connections", "3");
 	conf_check_built(&conf, tell, NULL);
 	assert_string_equal(told,
 	    "overload.accept-rate|overload.accept-rate is not built yet\n"
-	    "offload.threads|offload.threads is not built yet\n"
 	    "servers.0.limits.per-address|servers.0.limits.per-address is not "
 	    "built yet\n");
 }

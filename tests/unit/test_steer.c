@@ -674,6 +674,35 @@ a_program_of_somebody_else_is_found_and_taken_away(void **state)
 	assert_int_equal(steer_apply(&s, &err), 0);
 }
 
+/* Connecting it makes the wildcard an address of its own. */
+static void
+a_datagram_socket_that_left_its_group_is_found(void **state)
+{
+	struct addr peer;
+	int i;
+
+	(void)state;
+	group.type = SOCK_DGRAM;
+	group.bind = "0.0.0.0";
+	s.how = STEER_RANDOM;
+	s.is_datagram = true;
+	for (i = 0; i < 4; i++)
+		assert_true(add_member(i));
+	assert_int_equal(steer_apply(&s, &err), 0);
+	for (i = 0; i < 4; i++)
+		assert_false(steer_is_astray(&s, 100 + (uint32_t)i));
+	assert_int_equal(addr_from_ip(&peer, "127.0.0.1", 9), 0);
+	assert_int_equal(connect(group.fds[0], &peer.u.sa, peer.len), 0);
+	assert_int_equal(steer_apply(&s, &err), 0);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(steer_is_astray(&s, 100 + (uint32_t)i),
+		    i == 0);
+	assert_false(steer_is_astray(&s, 999));
+	remove_member(0);
+	assert_int_equal(steer_apply(&s, &err), 0);
+	assert_in_range(who_gets_one(), 1, 3);
+}
+
 static void
 a_locked_member_is_passed_over(void **state)
 {
@@ -884,6 +913,7 @@ main(void)
 		    a_wrong_index_falls_back_to_the_hash_and_loses_nothing),
 		with_group(steering_needs_no_privilege),
 		with_group(a_program_of_somebody_else_is_found_and_taken_away),
+		with_group(a_datagram_socket_that_left_its_group_is_found),
 		with_group(a_locked_member_is_passed_over),
 		with_group(a_refusal_of_the_kernel_is_told),
 		with_group(without_memory_it_is_not_steered_until_it_is_empty),

@@ -127,25 +127,40 @@ call_close(struct tine_conn *c, enum tine_cause cause, int err)
 
 /* ---- from another thread ---- */
 
+/* The pointer came from the handler: it is compared before it is followed. */
+static struct tine_child *
+find_server(const struct child *ch, const struct tine_child *s)
+{
+	struct tine_child *side;
+	size_t i;
+
+	for (i = 0; i < ch->nservers; i++) {
+		if (&ch->servers[i] == s)
+			return &ch->servers[i];
+		SLIST_FOREACH(side, &ch->servers[i].sides, side)
+			if (side == s)
+				return side;
+	}
+	return NULL;
+}
+
 static void
 blame(struct child *ch, struct task *t)
 {
 	static bool is_said;
 	struct stray seen = *(struct stray *)t;
+	struct tine_child *s = find_server(ch, seen.server);
 	char what[96];
-	size_t i;
 
 	__atomic_store_n(&stray.is_used, false, __ATOMIC_RELEASE);
 	(void)snprintf(what, sizeof(what),
 	    "%s() from a thread that is not the loop's", seen.call);
-	for (i = 0; i < ch->nservers; i++)
-		if (&ch->servers[i] == seen.server) {
-			server_blame(&ch->servers[i], what);
-			return;
-		}
-	if (!is_said)
+	if (s != NULL) {
+		server_blame(s, what);
+	} else if (!is_said) {
+		is_said = true;
 		log_warn("some handler: %s", what);
-	is_said = true;
+	}
 }
 
 bool

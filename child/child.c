@@ -142,7 +142,6 @@ init_loop(struct child *ch)
 	ev_prepare_init(&ch->sweep, on_sweep);
 	ch->sweep.data = ch;
 	ev_prepare_start(ch->loop, &ch->sweep);
-	call_thread.is_loop = true;
 	task_init(ch);
 	ev_idle_init(&ch->awake, on_idle);
 	drain_init(ch);
@@ -414,6 +413,7 @@ serve(const struct heritage *h)
 void
 child_main(const struct heritage *h)
 {
+	call_thread.is_loop = true;
 	switch (h->role) {
 	case HERITAGE_SERVE:
 	case HERITAGE_SINGLE:

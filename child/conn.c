@@ -592,6 +592,8 @@ conn_sweep(struct child *ch)
 void
 tine_close(struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_close"))
+		return;
 	conn_finish(c, TINE_LOCAL);
 	conn_mark_dirty(c);
 }
@@ -599,18 +601,22 @@ tine_close(struct tine_conn *c)
 void *
 tine_state(struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_state"))
+		return NULL;
 	return (char *)c + CONN_STATE_OFFSET;
 }
 
 uint64_t
 tine_handle(const struct tine_conn *c)
 {
-	return c->handle;
+	return call_is_foreign(conn_server(c), "tine_handle") ? 0 : c->handle;
 }
 
 struct tine_child *
 tine_child(const struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_child"))
+		return NULL;
 	return server_origin(conn_server(c));
 }
 
@@ -619,7 +625,7 @@ tine_set_context(struct tine_conn *c, void *context)
 {
 	struct conn_extra *x;
 
-	if (call_is_foreign(NULL, "tine_set_context"))
+	if (call_is_foreign(conn_server(c), "tine_set_context"))
 		return -1;
 	x = conn_extra(c);
 	if (x == NULL) {
@@ -633,17 +639,22 @@ tine_set_context(struct tine_conn *c, void *context)
 void *
 tine_context(const struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_context"))
+		return NULL;
 	return c->extra == NULL ? NULL : c->extra->context;
 }
 
 size_t
 tine_listener(const struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_listener"))
+		return SIZE_MAX;
 	return c->listener == CONN_NO_LISTENER ? SIZE_MAX : c->listener;
 }
 
 void
 tine_count_requests(struct tine_conn *c, unsigned n)
 {
-	board_add(conn_server(c)->child->board, BOARD_REQUESTS, n);
+	if (!call_is_foreign(conn_server(c), "tine_count_requests"))
+		board_add(conn_server(c)->child->board, BOARD_REQUESTS, n);
 }

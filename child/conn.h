@@ -162,7 +162,7 @@ struct tine_conn *slab_object(struct slab_page *, size_t i);
 /* ---- call.c ---- */
 /* What the running thread is to the child. */
 extern __thread struct call_thread {
-	bool is_loop;              /* callbacks run here */
+	bool is_loop;              /* handler code is called here */
 	const struct doing *doing; /* the handler code in a thread of ours */
 } call_thread __attribute__((tls_model("initial-exec")));
 /* The slow half of call_is_foreign(). */

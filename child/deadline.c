@@ -372,7 +372,7 @@ tine_set_timeout(struct tine_conn *c, enum tine_timeout which, double seconds)
 	enum deadline_kind kind;
 	struct own_deadlines *o;
 
-	if (call_is_foreign(NULL, "tine_set_timeout"))
+	if (call_is_foreign(conn_server(c), "tine_set_timeout"))
 		return -1;
 	if ((size_t)which >= nitems(kinds) || !(seconds >= 0) ||
 	    seconds > OWN_SECONDS_MAX) {

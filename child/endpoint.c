@@ -79,12 +79,16 @@ is_tcp(const struct tine_conn *c)
 int
 tine_peer(const struct tine_conn *c, struct sockaddr_storage *dst)
 {
+	if (call_is_foreign(conn_server(c), "tine_peer"))
+		return -1;
 	return show(c, getpeername, dst);
 }
 
 int
 tine_local(const struct tine_conn *c, struct sockaddr_storage *dst)
 {
+	if (call_is_foreign(conn_server(c), "tine_local"))
+		return -1;
 	return show(c, getsockname, dst);
 }
 
@@ -93,7 +97,8 @@ tine_peer_name(const struct tine_conn *c, char *dst, size_t size)
 {
 	struct addr a;
 
-	if (ask(c, getpeername, &a) == -1)
+	if (call_is_foreign(conn_server(c), "tine_peer_name") ||
+	    ask(c, getpeername, &a) == -1)
 		(void)strlcpy(dst, "gone", size);
 	else if (a.u.sa.sa_family == AF_UNIX &&
 	    a.len <= offsetof(struct sockaddr_un, sun_path))
@@ -106,12 +111,16 @@ tine_peer_name(const struct tine_conn *c, char *dst, size_t size)
 int
 tine_set_nodelay(struct tine_conn *c, bool on)
 {
+	if (call_is_foreign(conn_server(c), "tine_set_nodelay"))
+		return -1;
 	return is_tcp(c) ? set(c, IPPROTO_TCP, TCP_NODELAY, on) : 0;
 }
 
 int
 tine_set_keepalive(struct tine_conn *c, int idle, int interval, int count)
 {
+	if (call_is_foreign(conn_server(c), "tine_set_keepalive"))
+		return -1;
 	if (!is_tcp(c))
 		return 0;
 	if (idle == 0)
@@ -126,6 +135,8 @@ tine_set_keepalive(struct tine_conn *c, int idle, int interval, int count)
 int
 tine_set_buffers(struct tine_conn *c, int receive, int send)
 {
+	if (call_is_foreign(conn_server(c), "tine_set_buffers"))
+		return -1;
 	if (receive < 0 || send < 0) {
 		errno = EINVAL;
 		return -1;
@@ -143,23 +154,28 @@ tine_set_linger(struct tine_conn *c, int seconds)
 		.l_linger = seconds,
 	};
 
+	if (call_is_foreign(conn_server(c), "tine_set_linger"))
+		return -1;
 	return setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
 }
 
 int
 tine_fd(const struct tine_conn *c)
 {
-	return c->io.fd;
+	return call_is_foreign(conn_server(c), "tine_fd") ? -1 : c->io.fd;
 }
 
 int
 tine_dup(const struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_dup"))
+		return -1;
 	return fcntl(c->io.fd, F_DUPFD_CLOEXEC, 3);
 }
 
 bool
 tine_is_open(const struct tine_conn *c)
 {
-	return c->state == CONN_OPEN;
+	return !call_is_foreign(conn_server(c), "tine_is_open") &&
+	    c->state == CONN_OPEN;
 }

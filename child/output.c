@@ -356,8 +356,10 @@ output_flush(struct tine_conn *c)
 /* ---- tine.h ---- */
 
 static int
-refuse(const struct tine_conn *c)
+refuse(const struct tine_conn *c, const char *call)
 {
+	if (call_is_foreign(conn_server(c), call))
+		return -1;
 	if (c->state != CONN_OPEN && c->state != CONN_CONNECTING)
 		errno = EPIPE;
 	else if (output_bytes(c) >= conn_server(c)->limits.output)
@@ -400,7 +402,7 @@ put(struct tine_conn *c, const char *p, size_t len)
 int
 tine_write(struct tine_conn *c, const void *bytes, size_t len)
 {
-	return refuse(c) == -1 ? -1 : put(c, bytes, len);
+	return refuse(c, "tine_write") == -1 ? -1 : put(c, bytes, len);
 }
 
 int
@@ -408,7 +410,7 @@ tine_writev(struct tine_conn *c, const struct iovec *iov, int n)
 {
 	int i;
 
-	if (refuse(c) == -1)
+	if (refuse(c, "tine_writev") == -1)
 		return -1;
 	for (i = 0; i < n; i++)
 		if (put(c, iov[i].iov_base, iov[i].iov_len) == -1) {
@@ -424,7 +426,7 @@ tine_sendfile(struct tine_conn *c, int fd, off_t off, size_t len)
 {
 	struct chunk *k;
 
-	if (refuse(c) == -1 || (k = chunk_new(c, 0)) == NULL) {
+	if (refuse(c, "tine_sendfile") == -1 || (k = chunk_new(c, 0)) == NULL) {
 		closefd(&fd);
 		return -1;
 	}
@@ -444,11 +446,15 @@ tine_sendfile(struct tine_conn *c, int fd, off_t off, size_t len)
 size_t
 tine_unsent(const struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_unsent"))
+		return 0;
 	return output_bytes(c);
 }
 
 bool
 tine_is_congested(const struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_is_congested"))
+		return false;
 	return c->is_congested;
 }

@@ -234,13 +234,14 @@ server_blame(struct tine_child *s, const char *what)
 void
 tine_set_data(struct tine_child *s, void *data)
 {
-	s->data = data;
+	if (!call_is_foreign(s, "tine_set_data"))
+		s->data = data;
 }
 
 void *
 tine_data(const struct tine_child *s)
 {
-	return s->data;
+	return call_is_foreign(s, "tine_data") ? NULL : s->data;
 }
 
 void
@@ -249,6 +250,8 @@ tine_set_error(struct tine_child *s, const char *fmt, ...)
 	char line[sizeof(s->refusal)];
 	va_list ap;
 
+	if (call_is_foreign(s, "tine_set_error"))
+		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
@@ -276,20 +279,22 @@ tine_generation(const struct tine_child *s)
 bool
 tine_is_draining(const struct tine_child *s)
 {
-	return s->child->state >= CHILD_DRAINING;
+	return !call_is_foreign(s, "tine_is_draining") &&
+	    s->child->state >= CHILD_DRAINING;
 }
 
 const char *
 tine_drain_reason(const struct tine_child *s)
 {
-	return tine_is_draining(s) ? ctl_reason_names[s->child->drain.reason]
-				   : NULL;
+	if (call_is_foreign(s, "tine_drain_reason") || !tine_is_draining(s))
+		return NULL;
+	return ctl_reason_names[s->child->drain.reason];
 }
 
 double
 tine_time(const struct tine_child *s)
 {
-	return ev_now(s->child->loop);
+	return call_is_foreign(s, "tine_time") ? 0 : ev_now(s->child->loop);
 }
 
 const char *
@@ -315,6 +320,8 @@ tine_log(const struct tine_conn *c, enum tine_level level, const char *fmt, ...)
 	unsigned missed = 0;
 	va_list ap;
 
+	if (call_is_foreign(c == NULL ? NULL : conn_server(c), "tine_log"))
+		return;
 	/* Clients bring a handler to say this; who asks for debug wants all. */
 	if (!log_wants(l) ||
 	    (l < LOG_DEBUG && !log_limit_pass(&limit, &missed)))

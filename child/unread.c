@@ -19,11 +19,17 @@ in_window(const struct tine_conn *c)
 	return conn_server(c)->child->window.conn == c;
 }
 
-size_t
-tine_buffered(const struct tine_conn *c)
+static size_t
+unread(const struct tine_conn *c)
 {
 	return in_window(c) ? conn_server(c)->child->window.len
 			    : input_bytes(c);
+}
+
+size_t
+tine_buffered(const struct tine_conn *c)
+{
+	return call_is_foreign(conn_server(c), "tine_buffered") ? 0 : unread(c);
 }
 
 const void *
@@ -32,7 +38,9 @@ tine_pull_up(struct tine_conn *c, size_t len)
 	struct tine_child *s = conn_server(c);
 	const void *bytes;
 
-	if (len > tine_buffered(c)) {
+	if (call_is_foreign(conn_server(c), "tine_pull_up"))
+		return NULL;
+	if (len > unread(c)) {
 		errno = ENODATA;
 		return NULL;
 	}
@@ -51,7 +59,11 @@ tine_peek(struct tine_conn *c, size_t *len)
 {
 	const void *bytes;
 
-	*len = tine_buffered(c);
+	if (call_is_foreign(conn_server(c), "tine_peek")) {
+		*len = 0;
+		return NULL;
+	}
+	*len = unread(c);
 	bytes = tine_pull_up(c, *len);
 	if (bytes != NULL)
 		return bytes;
@@ -66,7 +78,9 @@ tine_peek_iov(struct tine_conn *c, struct iovec *iov, int most)
 {
 	const struct child *ch = conn_server(c)->child;
 
-	if (most <= 0 || tine_buffered(c) == 0)
+	if (call_is_foreign(conn_server(c), "tine_peek_iov"))
+		return 0;
+	if (most <= 0 || unread(c) == 0)
 		return 0;
 	if (!in_window(c))
 		return chain_iov(c->input, iov, most);
@@ -79,8 +93,10 @@ void
 tine_consume(struct tine_conn *c, size_t len)
 {
 	struct child *ch = conn_server(c)->child;
-	size_t have = tine_buffered(c);
+	size_t have = unread(c);
 
+	if (call_is_foreign(conn_server(c), "tine_consume"))
+		return;
 	if (len > have) {
 		server_blame(conn_server(c),
 		    "tine_consume() of more than tine_buffered()");
@@ -114,8 +130,10 @@ size_t
 tine_read(struct tine_conn *c, void *dst, size_t size)
 {
 	const struct child *ch = conn_server(c)->child;
-	size_t n = MIN_OF(size, tine_buffered(c));
+	size_t n = MIN_OF(size, unread(c));
 
+	if (call_is_foreign(conn_server(c), "tine_read"))
+		return 0;
 	if (n == 0)
 		return 0;
 	if (in_window(c))
@@ -130,10 +148,12 @@ ssize_t
 tine_find(struct tine_conn *c, size_t from, const void *delimiter, size_t len)
 {
 	const struct child *ch = conn_server(c)->child;
-	size_t have = tine_buffered(c);
+	size_t have = unread(c);
 	const char *hit;
 	ssize_t at = -1;
 
+	if (call_is_foreign(conn_server(c), "tine_find"))
+		return -1;
 	if (len == 0) {
 		errno = EINVAL;
 		return -1;
@@ -176,6 +196,8 @@ tine_slice(struct tine_conn *c, size_t len, struct tine_slice *slice)
 	const void *bytes = tine_pull_up(c, len);
 	struct block *b = NULL;
 
+	if (call_is_foreign(conn_server(c), "tine_slice"))
+		return -1;
 	if (bytes == NULL)
 		return -1;
 	if (len > 0) {
@@ -212,6 +234,8 @@ tine_slice_unref(struct tine_slice *slice)
 void
 tine_pause(struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_pause"))
+		return;
 	c->is_paused = true;
 	conn_mark_dirty(c);
 }
@@ -219,11 +243,13 @@ tine_pause(struct tine_conn *c)
 void
 tine_resume(struct tine_conn *c)
 {
+	if (call_is_foreign(conn_server(c), "tine_resume"))
+		return;
 	if (!c->is_paused)
 		return;
 	c->is_paused = false;
 	/* Nothing new need come for what is there already. */
-	if (tine_buffered(c) > 0)
+	if (unread(c) > 0)
 		conn_again(c);
 	conn_mark_dirty(c);
 }

@@ -644,25 +644,26 @@ TINE_EXPORT void tine_set_data(struct tine_child *, void *);
 /* What was set. */
 TINE_EXPORT void *tine_data(const struct tine_child *);
 /*
- * The value of a declared option as text: the default when it was not given,
- * NULL when there is no default. PATH and FOLDER are absolute; TEXT has its
- * escapes resolved, and len (may be NULL) gets its length.
+ * ANY THREAD: the value of a declared option as text: the default when it was
+ * not given, NULL when there is no default. PATH and FOLDER are absolute; TEXT
+ * has its escapes resolved, and len (may be NULL) gets its length.
  */
 TINE_EXPORT const char *tine_option(const struct tine_child *, const char *name,
     size_t *len);
-/* The number: INT as is, BOOL 0 or 1, SIZE bytes, DURATION milliseconds; 0
- * when it is not set. */
+/* ANY THREAD: the number: INT as is, BOOL 0 or 1, SIZE bytes, DURATION
+ * milliseconds; 0 when it is not set. */
 TINE_EXPORT int64_t tine_option_int(const struct tine_child *,
     const char *name);
 /* Why start returns something else than TINE_OK: one line for the operator. */
 TINE_EXPORT void tine_set_error(struct tine_child *, const char *fmt, ...)
     TINE_PRINTF(2, 3);
-/* This child's place, 0 to tine_count() - 1. A successor has the place of the
- * child it replaces. */
+/* ANY THREAD: this child's place, 0 to tine_count() - 1. A successor has the
+ * place of the child it replaces. */
 TINE_EXPORT int tine_place(const struct tine_child *);
-/* How many children the server runs. */
+/* ANY THREAD: how many children the server runs. */
 TINE_EXPORT int tine_count(const struct tine_child *);
-/* The generation of the configuration this child belongs to, from 1. */
+/* ANY THREAD: the generation of the configuration this child belongs to, from
+ * 1. */
 TINE_EXPORT unsigned tine_generation(const struct tine_child *);
 /* The child is leaving: finish, then say goodbye. */
 TINE_EXPORT bool tine_is_draining(const struct tine_child *);
@@ -671,7 +672,7 @@ TINE_EXPORT bool tine_is_draining(const struct tine_child *);
 TINE_EXPORT const char *tine_drain_reason(const struct tine_child *);
 /* Wall clock of this turn of the loop in seconds since 1970; no system call. */
 TINE_EXPORT double tine_time(const struct tine_child *);
-/* The server's version, "0.1.0". */
+/* ANY THREAD: the server's version, "0.1.0". */
 TINE_EXPORT const char *tine_version(void);
 
 /* How much a line matters; the server's log-level says which are written. */

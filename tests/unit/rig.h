@@ -141,6 +141,7 @@ rig_conf(void)
 
 	(void)memset(&rig, 0, sizeof(rig));
 	rig.ctl = -1;
+	call_thread.is_loop = true;
 	log_set_level(LOG_ERROR);
 	conf_init(&rig.conf);
 	rig.conf.uid = CONF_NO_ID;

@@ -2,10 +2,12 @@
 /* Connections by name, from other threads. */
 #include "rig.h"
 
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 #include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "child/handle.h"
 
@@ -269,6 +271,7 @@ a_write_to_one_that_does_not_read_ends_it_at_the_cap(void **state)
 static struct {
 	uint64_t handle;
 	struct tine_conn *conn;
+	struct tine_timer *timer;
 	unsigned refused;
 } foreign;
 
@@ -279,32 +282,98 @@ expect_refused(bool is_refused)
 	errno = 0;
 }
 
-/* All of them, with nothing that they could work on. */
+/* All that there is, but with nothing to work on. */
 static void *
 call_from_elsewhere(void *arg)
 {
+	struct tine_conn *c = foreign.conn;
+	struct tine_child *s = rig.server;
+	struct sockaddr_storage name;
+	char text[8];
+	size_t len = 1;
+
 	errno = 0;
+	expect_refused(tine_peek(c, &len) == NULL && len == 0);
+	expect_refused(tine_write(c, "x", 1) == -1);
+	expect_refused(tine_sendfile(c, -1, 0, 1) == -1);
+	expect_refused(tine_unsent(c) == 0);
+	expect_refused(!tine_is_congested(c));
+	expect_refused(tine_state(c) == NULL);
+	expect_refused(tine_handle(c) == 0);
+	expect_refused(tine_child(c) == NULL);
+	expect_refused(tine_set_context(c, c) == -1);
+	expect_refused(tine_context(c) == NULL);
+	expect_refused(tine_listener(c) == SIZE_MAX);
+	expect_refused(tine_set_timeout(c, TINE_T_IDLE, 1) == -1);
+	expect_refused(tine_peer(c, &name) == -1);
+	expect_refused(tine_local(c, &name) == -1);
+	expect_refused(tine_peer_name(c, text, sizeof(text)) == text);
+	expect_refused(tine_set_nodelay(c, true) == -1);
+	expect_refused(tine_set_keepalive(c, 1, 1, 1) == -1);
+	expect_refused(tine_set_buffers(c, 1, 1) == -1);
+	expect_refused(tine_set_linger(c, 1) == -1);
+	expect_refused(tine_fd(c) == -1);
+	expect_refused(tine_dup(c) == -1);
+	expect_refused(!tine_is_open(c));
+	expect_refused(tine_data(s) == NULL);
+	expect_refused(!tine_is_draining(s));
+	expect_refused(tine_drain_reason(s) == NULL);
+	expect_refused(tine_time(s) <= 0);
 	expect_refused(tine_find_conn(foreign.handle) == NULL);
-	expect_refused(tine_offload(rig.server, NULL, NULL, NULL) == -1);
-	expect_refused(tine_timer_start(rig.server, 1, 0, NULL, NULL) == NULL);
+	expect_refused(tine_offload(s, NULL, NULL, NULL) == -1);
+	expect_refused(tine_timer_start(s, 1, 0, NULL, NULL) == NULL);
+	tine_timer_stop(foreign.timer);
+	expect_refused(true);
+	tine_set_data(s, s);
+	expect_refused(true);
+	tine_set_error(s, "x");
+	expect_refused(true);
+	tine_consume(c, 1);
+	expect_refused(true);
+	tine_count_requests(c, 1);
+	expect_refused(true);
+	tine_close(c);
+	expect_refused(true);
+	tine_log(NULL, TINE_LOG_ERROR, "x");
+	expect_refused(true);
 	return arg;
 }
+#define FOREIGN_CALLS 36
 
 static void
-calls_of_the_loop_are_refused_elsewhere_and_blamed_once(void **state)
+calls_of_the_loop_are_refused_in_other_threads(void **state)
 {
 	pthread_t thread;
-	int peer = rig_connect();
+	int peer = rig_connect(), log = memfd_create("log", MFD_CLOEXEC);
+	char text[1024];
+	ssize_t n;
 
 	(void)state;
+	assert_int_not_equal(log, -1);
+	(void)memset(&foreign, 0, sizeof(foreign));
 	foreign.handle = tine_handle(rig.conn);
 	foreign.conn = rig.conn;
+	foreign.timer = tine_timer_start(rig.server, 99, 0, NULL, NULL);
+	log_start(log, LOG_STDERR, LOG_WARN);
 	assert_int_equal(
 	    pthread_create(&thread, NULL, call_from_elsewhere, NULL), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_int_equal(foreign.refused, 3);
 	rig_turn();
+	log_start(STDERR_FILENO, LOG_STDERR, LOG_ERROR);
+	assert_int_equal(foreign.refused, FOREIGN_CALLS);
+	/* Nothing has happened. */
 	assert_ptr_equal(tine_find_conn(foreign.handle), foreign.conn);
+	assert_true(tine_is_open(foreign.conn));
+	assert_int_equal(rig_count(BOARD_REQUESTS), 0);
+	assert_null(tine_data(rig.server));
+	assert_int_equal(rig.server->timers.count, 1);
+	/* And one line says who did the first of it. */
+	n = pread(log, text, sizeof(text) - 1, 0);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "handler rig: tine_peek() from a thread"));
+	assert_ptr_equal(strchr(text, '\n'), text + n - 1);
+	closefd(&log);
 	closefd(&peer);
 }
 
@@ -324,7 +393,7 @@ main(void)
 		TEST(an_impossible_vector_is_refused),
 		TEST(close_by_handle_lets_the_output_out),
 		TEST(a_write_to_one_that_does_not_read_ends_it_at_the_cap),
-		TEST(calls_of_the_loop_are_refused_elsewhere_and_blamed_once),
+		TEST(calls_of_the_loop_are_refused_in_other_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

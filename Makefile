@@ -171,6 +171,7 @@ $(CHAOS): $(call obj,$(wildcard tests/chaos/*.c))
 # the files of it that they are about. UNIT_WRAP_<test> names the
 # functions that the test replaces.
 UNIT_WRAP_test_accept := accept4
+UNIT_WRAP_test_dgram := recvmmsg sendmmsg
 UNIT_WRAP_test_snapshot := mmap
 UNIT_WRAP_test_chain = $(WRAP_MEMORY)
 UNIT_WRAP_test_unread = $(WRAP_MEMORY)

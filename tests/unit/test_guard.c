@@ -57,6 +57,24 @@ open_places(void **state)
 	return 0;
 }
 
+/* All sockets bound, as if each child had been PREPARED. */
+static int
+open_udp(void **state)
+{
+	size_t i;
+
+	fixture_open(state);
+	open_real("udp4://:0");
+	assert_int_equal(fx.listener->nslots, FIXTURE_PLACES);
+	for (i = 1; i < FIXTURE_PLACES; i++)
+		assert_int_equal(
+		    socket_listen(fx.listener, &fx.listener->slots[i]), 0);
+	guard_tick(&fx.m);
+	for (i = 0; i < FIXTURE_PLACES; i++)
+		assert_int_equal(fx.listener->slots[i].found, 0);
+	return 0;
+}
+
 static int
 open_shared(void **state)
 {
@@ -154,6 +172,91 @@ a_lost_socket_is_replaced_and_its_child_adopts_it(void **state)
 	assert_int_equal(msg.body.slot.id, s->id);
 	assert_int_equal(fixture_heard(child(0), &msg), CTL_NONE);
 	assert_int_equal(fixture_heard(child(2), &msg), CTL_NONE);
+}
+
+/* How many of the packets of so many clients each member got. */
+static void
+count_packets(unsigned *got)
+{
+	struct addr to = fx.listener->addr;
+	size_t i;
+	int s;
+	char c;
+
+	to.u.sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (i = 0; i < 90; i++) {
+		s = __real_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(sendto(s, "x", 1, 0, &to.u.sa, to.len), 1);
+		closefd(&s);
+	}
+	for (i = 0; i < FIXTURE_PLACES; i++)
+		for (got[i] = 0;
+		     recv(fx.listener->slots[i].fd, &c, 1, MSG_DONTWAIT) == 1;)
+			got[i]++;
+}
+
+static void
+a_udp_socket_that_was_connected_is_replaced_in_its_group(void **state)
+{
+	struct slot *s = &fx.listener->slots[0];
+	unsigned got[FIXTURE_PLACES];
+	uint32_t old = s->id;
+	struct addr peer;
+
+	(void)state;
+	assert_int_equal(addr_from_ip(&peer, "127.0.0.1", 9), 0);
+	assert_int_equal(connect(s->fd, &peer.u.sa, peer.len), 0);
+	guard_tick(&fx.m);
+	assert_int_not_equal(s->id, old);
+	guard_tick(&fx.m);
+	assert_int_equal(s->found, 0);
+	count_packets(got);
+	assert_true(got[0] > 0 && got[1] > 0 && got[2] > 0);
+	assert_int_equal(got[0] + got[1] + got[2], 90);
+	/* The mirror is right: who is excluded gets nothing. */
+	s->is_excluded = true;
+	listener_steer(fx.listener);
+	assert_true(fx.listener->steer.has_program);
+	count_packets(got);
+	assert_int_equal(got[0], 0);
+	assert_true(got[1] > 0 && got[2] > 0);
+}
+
+static void
+a_udp_socket_that_is_retired_gets_nothing_whoever_has_a_copy(void **state)
+{
+	struct slot *s = &fx.listener->slots[1];
+	int copy = dup(s->fd);
+	unsigned got[FIXTURE_PLACES];
+
+	(void)state;
+	s->is_excluded = true;
+	listener_steer(fx.listener);
+	listener_retire(fx.listener, s);
+	assert_int_equal(s->fd, -1);
+	count_packets(got);
+	assert_int_equal(got[0] + got[2], 90);
+	closefd(&copy);
+}
+
+static void
+what_a_retired_udp_socket_has_received_can_be_read(void **state)
+{
+	struct slot *s = &fx.listener->slots[2];
+	int copy = dup(s->fd);
+	unsigned got[FIXTURE_PLACES], n = 0;
+	char c;
+
+	(void)state;
+	s->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	count_packets(got);
+	(void)dup3(copy, s->fd, O_CLOEXEC);
+	socket_retire(fx.listener, s);
+	while (recv(copy, &c, 1, MSG_DONTWAIT) == 1)
+		n++;
+	assert_int_equal(got[0] + got[1] + n, 90);
+	assert_true(n > 0);
+	closefd(&copy);
 }
 
 static void
@@ -286,6 +389,12 @@ main(void)
 		    a_later_child_of_the_place_is_born_with_the_new_socket),
 		with(open_shared,
 		    of_a_shared_socket_two_children_adopt_the_new_one),
+		with(open_udp,
+		    a_udp_socket_that_was_connected_is_replaced_in_its_group),
+		with(open_udp,
+		    a_udp_socket_that_is_retired_gets_nothing_whoever_has_a_copy),
+		with(open_udp,
+		    what_a_retired_udp_socket_has_received_can_be_read),
 		with(open_unix, a_unix_socket_keeps_its_path),
 		with(open_places,
 		    what_cannot_be_replaced_is_tried_again_each_second),

@@ -172,6 +172,9 @@ $(CHAOS): $(call obj,$(wildcard tests/chaos/*.c))
 # functions that the test replaces.
 UNIT_WRAP_test_accept := accept4
 UNIT_WRAP_test_dgram := recvmmsg sendmmsg
+UNIT_WRAP_test_peers := calloc
+UNIT_WRAP_test_admit := accept4
+UNIT_WRAP_test_lag := clock_gettime log_write
 UNIT_WRAP_test_snapshot := mmap
 UNIT_WRAP_test_chain = $(WRAP_MEMORY)
 UNIT_WRAP_test_unread = $(WRAP_MEMORY)

@@ -42,7 +42,8 @@ is_wanted(struct listener *l)
 		return false;
 	/* Packets are no connections, and need no descriptors. */
 	return l->port != NULL ||
-	    (ch->sick == 0 && !ch->is_full && !l->server->is_full);
+	    (ch->sick == 0 && !ch->is_full && !l->server->is_full &&
+		!ev_is_active(&ch->pace.wait));
 }
 
 static void
@@ -173,6 +174,9 @@ on_error(struct listener *l, int code)
 			take_rest(l);
 		return false;
 	case EMFILE:
+		if (admit_shed(l->server->child))
+			return true;
+		/* FALLTHROUGH */
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
@@ -184,33 +188,22 @@ on_error(struct listener *l, int code)
 	}
 }
 
-/* Room for one more? Full listeners are not watched: clients wait in the
- * queue of the kernel, or are taken by a sibling. */
-static bool
-has_room(struct listener *l)
-{
-	struct tine_child *s = l->server;
-	struct child *ch = s->child;
-
-	ch->is_full = ch->nconns >= ch->max_conns;
-	s->is_full =
-	    s->limits.connections > 0 && s->nconns >= s->limits.connections;
-	if (!ch->is_full && !s->is_full)
-		return true;
-	accept_update(ch);
-	return false;
-}
-
 static void
 accept_some(struct listener *l, unsigned most)
 {
+	struct addr from = { .len = 0 }, *asked = NULL;
+	struct admission a;
 	int fd;
 
-	while (most-- > 0 && has_room(l)) {
-		fd =
-		    accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (l->server->limits.per_address > 0)
+		asked = &from;
+	while (most-- > 0 && admit_look(l->server, &a)) {
+		from.len = sizeof(from.u);
+		fd = accept4(l->io.fd, asked != NULL ? &from.u.sa : NULL,
+		    asked != NULL ? &from.len : NULL,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1)
-			conn_open(l->server, fd, l->listen);
+			admit_take(l->server, fd, l->listen, &from.u.sa, &a);
 		else if (!on_error(l, errno))
 			return;
 	}

@@ -53,6 +53,7 @@ show_board(struct child *ch)
 	board_set(ch->board, BOARD_BUSY_PPM, MIN_OF(busy, PPM));
 	ch->beat.cpu_ns = cpu;
 	ch->beat.wall_ns = wall;
+	lag_note(ch, lag);
 }
 
 static void
@@ -67,6 +68,7 @@ on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_timer_start(loop, w);
 	if (ch->beat.count++ % BEATS_PER_TITLE == 0)
 		show_title(ch);
+	admit_on_beat(ch);
 	cctl_retry(ch);
 	log_retry();
 }

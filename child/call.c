@@ -32,14 +32,15 @@ call_enter(struct tine_child *s, const struct tine_conn *c,
 		    (uint64_t)(server_origin(s) - ch->servers) + 1);
 	/* The time of this turn: good enough, and no call into the system. */
 	ch->doing = (struct doing){ s, c, what };
-	board_set(ch->board, BOARD_DOING_SINCE_NS,
-	    ch->clock_base_ns + (uint64_t)(child_now(ch) * 1e9));
+	ch->lag.turn_ns = ch->clock_base_ns + (uint64_t)(child_now(ch) * 1e9);
+	board_set(ch->board, BOARD_DOING_SINCE_NS, ch->lag.turn_ns);
 	board_set(ch->board, BOARD_DOING_CALLBACK, what);
 }
 
 void
 call_leave(struct tine_child *s)
 {
+	lag_on_return(s);
 	s->child->doing.callback = BOARD_IN_NONE;
 	board_set(s->child->board, BOARD_DOING_CALLBACK, BOARD_IN_NONE);
 }
@@ -114,6 +115,7 @@ call_close(struct tine_conn *c, enum tine_cause cause, int err)
 {
 	struct child *ch = conn_server(c)->child;
 	struct tine_conn *current = ch->current;
+	struct doing outer = ch->doing;
 
 	if (conn_server(c)->handler.close == NULL)
 		return;
@@ -121,7 +123,11 @@ call_close(struct tine_conn *c, enum tine_cause cause, int err)
 	ch->current = NULL;
 	call_enter(conn_server(c), c, BOARD_IN_CLOSE);
 	conn_server(c)->handler.close(c, cause, err);
-	call_leave(conn_server(c));
+	/* Closed by a callback of another: that one goes on. */
+	if (outer.callback != BOARD_IN_NONE)
+		call_enter(outer.server, outer.conn, outer.callback);
+	else
+		call_leave(conn_server(c));
 	ch->current = current;
 }
 

@@ -115,6 +115,7 @@ on_sweep(struct ev_loop *loop, ev_prepare *w, int revents)
 	(void)revents;
 	conn_sweep(w->data);
 	dgram_flush(w->data);
+	lag_on_turn(w->data);
 }
 
 static void
@@ -147,6 +148,7 @@ init_loop(struct child *ch)
 	drain_init(ch);
 	accept_init(ch);
 	codec_init(ch);
+	admit_init(ch);
 	beat_init(ch);
 	cctl_init(ch);
 	snapshot_init(ch);
@@ -204,6 +206,7 @@ child_fini(struct child *ch)
 		cctl_stop(ch);
 		snapshot_fini(ch);
 		accept_close_all(ch);
+		admit_fini(ch);
 		child_close_conns(ch);
 		conn_sweep(ch);
 		codec_fini(ch);

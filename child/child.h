@@ -77,6 +77,7 @@ struct tine_child {
 	ev_timer tick;
 	struct timer_list timers;
 	uint64_t nconns;
+	struct peers peers;        /* who they are, if limits.per-address */
 	struct conf_limits limits; /* as configured, made consistent */
 	size_t read_bytes;         /* asked of one recv */
 	size_t budget_bytes;       /* read, and sent, in one event */
@@ -106,7 +107,7 @@ struct listener {
 
 /* What runs now, for the crash line and the board. */
 struct doing {
-	const struct tine_child *server;
+	struct tine_child *server;
 	const struct tine_conn *conn;
 	enum board_callback callback;
 };
@@ -130,6 +131,21 @@ struct asking {
 	size_t map_bytes;
 };
 
+/* overload.accept-rate: what may be accepted now, and one more each so often. */
+struct pace {
+	double tokens, filled; /* as of this child_now() */
+	ev_timer wait;         /* for the next one */
+};
+
+/* How long events have to wait, and the brown-out flag. */
+struct lag {
+	uint64_t turn_ns;    /* when this turn began, if a callback ran in it */
+	uint64_t mark_ns;    /* when the last callback returned */
+	double since, until; /* child_now() of the flag */
+	double quiet_until;  /* of its lines in the log */
+	bool is_overloaded, has_said;
+};
+
 struct child {
 	const struct heritage *heritage;
 	const struct conf *conf;
@@ -142,13 +158,16 @@ struct child {
 	TAILQ_HEAD(, listener) listeners;
 	uint64_t nconns, max_conns;
 	struct handle_table handles;
+	unsigned nrefused; /* who are told that there is no room */
 	bool is_full;
 	int sick;      /* errno that made accepting stop, or 0 */
 	int told_sick; /* what the master believes */
 	ev_timer recover;
+	struct pace pace;
 
 	struct board_page *board, own_page;
 	struct doing doing;
+	struct lag lag;
 
 	struct pool pool;
 	struct block *scratch; /* read into by input_scratch() only */
@@ -329,6 +348,28 @@ void accept_on_close(struct tine_child *);
 bool accept_is_open(const struct child *);
 void accept_close_all(struct child *);
 
+/* ---- admit.c ---- */
+/* What is known of the next connection before it is accepted. */
+struct admission {
+	enum board_refusal over;  /* it will be refused for this */
+	struct tine_conn *victim; /* or NULL: to be closed, to make room */
+};
+void admit_init(struct child *);
+void admit_fini(struct child *);
+/* May one more be accepted, if only to refuse it? When not, its listener is
+ * not watched until it may. */
+bool admit_look(struct tine_child *, struct admission *);
+/* Serve fd or refuse it; it is owned from here on. */
+void admit_take(struct tine_child *, int fd, size_t listener,
+    const struct sockaddr *from, const struct admission *);
+/* Close the connection that is silent for longest, of any server: true when
+ * there was one. */
+bool admit_shed(struct child *);
+/* One of a server that has limits.per-address is closed. */
+void admit_on_close(struct tine_conn *);
+/* Twice a second: full, but has one become old enough to be closed? */
+void admit_on_beat(struct child *);
+
 /* ---- drain.c ---- */
 void drain_init(struct child *);
 /* Stop accepting and let connections end, within so many seconds. */
@@ -369,6 +410,14 @@ void term_fini(void);
 void term_arm(void);
 /* DRAIN came: no need to leave by ourselves. */
 void term_on_answer(struct child *);
+
+/* ---- lag.c ---- */
+/* A callback of this server has returned, ch->doing says which. */
+void lag_on_return(struct tine_child *);
+/* The loop is about to wait. */
+void lag_on_turn(struct child *);
+/* An event had to wait for so long. */
+void lag_note(struct child *, double seconds);
 
 /* ---- crash.c ---- */
 void crash_init(struct child *);

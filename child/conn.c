@@ -112,6 +112,34 @@ drop_extra(struct tine_conn *c)
 	c->extra = NULL;
 }
 
+static void
+count_in(struct tine_conn *c)
+{
+	struct tine_child *s = conn_server(c);
+	struct child *ch = s->child;
+
+	s->nconns++;
+	ch->nconns++;
+	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
+}
+
+static void
+count_out(struct tine_conn *c)
+{
+	struct tine_child *s = conn_server(c);
+	struct child *ch = s->child;
+
+	if (c->is_refused) {
+		ch->nrefused--;
+		return;
+	}
+	if (s->slab.peer_at != 0)
+		admit_on_close(c);
+	s->nconns--;
+	ch->nconns--;
+	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
+}
+
 /* Nobody has a claim on it any more. */
 static void
 bury(struct tine_conn *c)
@@ -119,9 +147,7 @@ bury(struct tine_conn *c)
 	struct tine_child *s = conn_server(c);
 	struct child *ch = s->child;
 
-	s->nconns--;
-	ch->nconns--;
-	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
+	count_out(c);
 	closefd(&c->io.fd);
 	/* The sweep finds a dirty one where it is. */
 	if (!c->is_dirty)
@@ -149,8 +175,10 @@ conn_close(struct tine_conn *c, enum tine_cause cause, int err)
 		return;
 	conn_set_state(c, CONN_CLOSED);
 	forget(c);
-	call_close(c, cause, err);
-	count_close(c, cause, err);
+	if (!c->is_refused) {
+		call_close(c, cause, err);
+		count_close(c, cause, err);
+	}
 	bury(c);
 }
 
@@ -410,17 +438,13 @@ conn_new(struct tine_child *s, enum conn_state state, int fd, size_t listener)
 	}
 	c->listener = (uint16_t)MIN_OF(listener, CONN_NO_LISTENER);
 	conn_set_state(c, state);
-	s->nconns++;
-	ch->nconns++;
-	board_set(ch->board, BOARD_CONNECTIONS, ch->nconns);
 	return c;
 }
 
-void
-conn_open(struct tine_child *s, int fd, size_t listener)
+static struct tine_conn *
+make(struct tine_child *s, int fd, size_t listener)
 {
 	static struct log_limit limit = { .burst = 1 };
-	struct child *ch = s->child;
 	struct tine_conn *c = conn_new(s, CONN_OPEN, fd, listener);
 	unsigned missed;
 
@@ -428,9 +452,19 @@ conn_open(struct tine_child *s, int fd, size_t listener)
 		if (log_limit_pass(&limit, &missed))
 			log_sys(LOG_ERROR, "memory for a connection");
 		closefd(&fd);
-		return;
+		return NULL;
 	}
+	return c;
+}
+
+static void
+begin(struct tine_conn *c)
+{
+	struct tine_child *s = conn_server(c);
+	struct child *ch = s->child;
+
 	trace_open(c);
+	count_in(c);
 	board_add(ch->board, BOARD_ACCEPTED, 1);
 	conn_call(c, BOARD_IN_OPEN, s->handler.open);
 	conn_settle(c);
@@ -456,6 +490,7 @@ conn_make(struct tine_child *s, const struct tine_handler *events, int fd,
 		errno = ENOMEM;
 		return NULL;
 	}
+	count_in(c);
 	if (context != NULL && tine_set_context(c, context) == -1) {
 		c->io.fd = -1;
 		conn_unmake(c);
@@ -493,6 +528,48 @@ conn_extra(struct tine_conn *c)
 		*x = (struct conn_extra){ .conn = c, .size = size };
 	c->extra = x;
 	return x;
+}
+
+void
+conn_open(struct tine_child *s, int fd, size_t listener)
+{
+	struct tine_conn *c = make(s, fd, listener);
+
+	if (c != NULL)
+		begin(c);
+}
+
+void
+conn_open_from(struct tine_child *s, int fd, size_t listener, peer_key key)
+{
+	struct tine_conn *c = make(s, fd, listener);
+
+	if (c == NULL) {
+		peers_leave(&s->peers, key);
+		return;
+	}
+	*slab_peer(&s->slab, c) = key;
+	begin(c);
+}
+
+void
+conn_refuse(struct tine_child *s, int fd, size_t listener)
+{
+	struct tine_conn *c = make(s, fd, listener);
+	size_t len = s->handler.busy_len;
+
+	if (c == NULL)
+		return;
+	c->is_refused = true;
+	s->child->nrefused++;
+	/* A new socket has room for it, or never will. */
+	if (send(fd, s->handler.busy, len, MSG_NOSIGNAL) != (ssize_t)len) {
+		conn_abort(c, TINE_OVERFLOW, 0);
+		return;
+	}
+	board_add(s->child->board, BOARD_BYTES_OUT, len);
+	conn_finish(c, TINE_OVERFLOW);
+	conn_settle(c);
 }
 
 void

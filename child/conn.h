@@ -13,6 +13,7 @@
 #include "shared/board.h"
 
 #include "child/chain.h"
+#include "child/peers.h"
 
 struct child;
 struct doing;
@@ -122,6 +123,7 @@ struct tine_conn {
 	bool has_own_phase : 1; /* its phase waits as long as it was told to */
 	bool has_frames : 1;    /* the codec has not seen all of the input */
 	bool is_waiting : 1;    /* for the next turn, to go on with them */
+	bool is_refused : 1;    /* no handler knows it; not among nconns */
 };
 
 /* Outbound or adopted. */
@@ -147,14 +149,19 @@ struct slab {
 	SLIST_HEAD(, slab_page) pages;
 	struct conn_list free;
 	size_t object_bytes;
+	size_t peer_at; /* of a conn's peer_key in an object; 0: none */
 };
 
 /* ---- slab.c ---- */
 void slab_init(struct slab *, size_t state_bytes);
+/* Before the first object: with room for the key of a peer's address. */
+void slab_add_peer(struct slab *);
 void slab_fini(struct slab *);
 /* A connection with state CONN_FREE and a new handle; NULL: no memory. */
 struct tine_conn *slab_take(struct slab *, struct handle_table *);
 void slab_give(struct slab *, struct tine_conn *);
+/* Where the connection keeps the key, in a slab that has it. */
+peer_key *slab_peer(const struct slab *, struct tine_conn *);
 void slab_each(struct slab *, void (*fn)(struct tine_conn *));
 /* i is less than SLAB_OBJECTS. */
 struct tine_conn *slab_object(struct slab_page *, size_t i);
@@ -220,6 +227,11 @@ struct tine_conn *conn_make(struct tine_child *,
 void conn_unmake(struct tine_conn *);
 /* CONNECTING > OPEN: call open, and deliver the input that came with it. */
 void conn_begin(struct tine_conn *);
+/* As conn_open(), of an address that has entered s->peers. */
+void conn_open_from(struct tine_child *, int fd, size_t listener, peer_key);
+/* Tell fd, which is owned from here on, that there is no room: the handler's
+ * words for it and FIN. */
+void conn_refuse(struct tine_child *, int fd, size_t listener);
 /* The one way out; harmless twice. err is an errno value or 0. */
 void conn_close(struct tine_conn *, enum tine_cause, int err);
 /* Reset: the peer learns that its answer is not whole. */
@@ -312,5 +324,10 @@ int deadline_begin(struct tine_conn *);
 /* Be in the phase that the connection's state means. */
 void deadline_update(struct tine_conn *);
 void deadline_end(struct tine_conn *);
+/* Of the connections of this server that are silent for so many seconds, and
+ * have nothing to read or to send, the one that has been so for longest; *since
+ * is its child_now(). NULL: there is none. */
+struct tine_conn *deadline_silent(struct tine_child *, double seconds,
+    double *since);
 
 #endif

@@ -16,6 +16,9 @@
 #define SLACK_SECONDS 0.001
 /* Of what tine_set_timeout() takes: ten years. */
 #define OWN_SECONDS_MAX 3e8
+/* Looking for a silent one costs a system call each: those that the loop is
+ * about to serve are few. */
+#define LOOKS_MAX 64
 
 static const enum tine_cause causes[DEADLINE_NKINDS] = {
 	[DEADLINE_FIRST_BYTE] = TINE_FIRST_BYTE,
@@ -76,6 +79,43 @@ is_heard_late(const struct tine_conn *c, enum deadline_kind kind)
 {
 	return (kind == DEADLINE_IDLE || kind == DEADLINE_FIRST_BYTE) &&
 	    input_is_waiting(c);
+}
+
+/* Is it at least so long in its list? A list that is switched off has none. */
+static struct tine_conn *
+head_since(struct deadline_list *l, double seconds, double *since)
+{
+	struct deadline *head = TAILQ_FIRST(&l->entries), *next;
+	struct tine_conn *c;
+	unsigned looks = LOOKS_MAX;
+
+	for (; head != NULL && looks-- > 0; head = next) {
+		next = TAILQ_NEXT(head, entry);
+		*since = head->at - l->seconds;
+		if (*since + seconds > child_now(l->server->child))
+			break;
+		c = owner_of(head, kind_of(l));
+		/* One of the handler's own making is not its client's. */
+		if (c->listener != CONN_NO_LISTENER && !input_is_waiting(c))
+			return c;
+	}
+	return NULL;
+}
+
+struct tine_conn *
+deadline_silent(struct tine_child *s, double seconds, double *since)
+{
+	double at[2] = { 0 };
+	struct tine_conn *idle, *mute;
+
+	idle = head_since(&s->deadlines[DEADLINE_IDLE], seconds, &at[0]);
+	mute = head_since(&s->deadlines[DEADLINE_FIRST_BYTE], seconds, &at[1]);
+	if (mute == NULL || (idle != NULL && at[0] <= at[1])) {
+		*since = at[0];
+		return idle;
+	}
+	*since = at[1];
+	return mute;
 }
 
 static void

@@ -79,6 +79,8 @@ server_init(struct tine_child *s, struct child *ch,
 	}
 	set_limits(s);
 	slab_init(&s->slab, s->handler.conn_size);
+	if (s->limits.per_address > 0)
+		slab_add_peer(&s->slab);
 	deadline_init(s);
 	ev_init(&s->tick, on_tick);
 	s->tick.data = s;
@@ -164,6 +166,7 @@ server_fini(struct tine_child *s)
 	timer_fini(&s->timers);
 	deadline_fini(s);
 	slab_fini(&s->slab);
+	peers_fini(&s->peers);
 	option_free(&s->options, &s->handler);
 	handler_unload(&s->library);
 }

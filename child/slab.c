@@ -24,6 +24,14 @@ slab_init(struct slab *s, size_t state_bytes)
 	SLIST_INIT(&s->pages);
 	STAILQ_INIT(&s->free);
 	s->object_bytes = CONN_STATE_OFFSET + ALIGN_UP(state_bytes);
+	s->peer_at = 0;
+}
+
+void
+slab_add_peer(struct slab *s)
+{
+	s->peer_at = s->object_bytes;
+	s->object_bytes += ALIGN_UP(sizeof(peer_key));
 }
 
 void
@@ -96,6 +104,12 @@ slab_give(struct slab *s, struct tine_conn *c)
 		return;
 	c->handle += GENERATION_ONE;
 	STAILQ_INSERT_HEAD(&s->free, c, link);
+}
+
+peer_key *
+slab_peer(const struct slab *s, struct tine_conn *c)
+{
+	return (peer_key *)(void *)((char *)c + s->peer_at);
 }
 
 void

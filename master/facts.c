@@ -104,6 +104,7 @@ facts_of_child(const struct proc *p, int proc_fd, struct facts_child *f)
 	f->connections = open_connections(p, &copy);
 	f->lag_ns = MIN_OF(copy.gauges[BOARD_LOOP_LAG_NS], f->age_ns);
 	f->busy_ppm = MIN_OF(copy.gauges[BOARD_BUSY_PPM], 1000000);
+	f->overloaded = copy.gauges[BOARD_OVERLOADED] != 0;
 	f->rss_bytes = clamp(rss_bytes(proc_fd, p->pid));
 	f->cpu = strcmp(p->generation->conf.cpu_affinity, "none") == 0
 	    ? -1

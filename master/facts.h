@@ -26,7 +26,8 @@ struct facts_child {
 	uint64_t connections; /* open now */
 	uint64_t lag_ns;      /* of its loop */
 	uint64_t busy_ppm;
-	uint64_t rss_bytes; /* 0: unknown */
+	uint64_t overloaded; /* 0 or 1 */
+	uint64_t rss_bytes;  /* 0: unknown */
 	int cpu; /* the only one it runs on, by cpu-affinity; -1: none */
 	uint64_t counters[BOARD_NCOUNTERS];
 };

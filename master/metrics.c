@@ -44,6 +44,7 @@ enum over {
 	OVER_MASTER_STATES,
 	OVER_CHILD_STATES,
 	OVER_CAUSES,
+	OVER_REFUSALS,
 	OVER_LISTENERS,
 	OVER_PLACES,
 	OVER_CHILDREN, /* places that have one */
@@ -99,6 +100,10 @@ static const struct metric {
 	    "Connections closed, by cause." },
 	{ "connections_dropped_total", "counter", TOTAL(BOARD_DROPPED), 0,
 	    "Connections closed by a limit." },
+	{ "refused_total", "counter", OVER_REFUSALS, 0, 0,
+	    "Connections closed unserved, by the limit that was reached." },
+	{ "connections_shed_total", "counter", TOTAL(BOARD_SHED), 0,
+	    "Idle connections closed to make room for others." },
 	{ "connections_cut_total", "counter", WHOLE(cut), 0,
 	    "Connections closed because drain-timeout was over." },
 	{ "requests_total", "counter", TOTAL(BOARD_REQUESTS), 0,
@@ -107,6 +112,8 @@ static const struct metric {
 	    "Bytes read from clients." },
 	{ "sent_bytes_total", "counter", TOTAL(BOARD_BYTES_OUT), 0,
 	    "Bytes written to clients." },
+	{ "slow_callbacks_total", "counter", TOTAL(BOARD_SLOW_CALLBACKS), 0,
+	    "Callbacks of handlers that took over 100 ms." },
 	{ "listener_slots", "gauge", LISTENER(slots), 0,
 	    "Sockets of the listener." },
 	{ "listener_queue_connections", "gauge", LISTENER(queue), 0,
@@ -121,6 +128,8 @@ static const struct metric {
 	    "Connections open in the place's child." },
 	{ "child_loop_lag_seconds", "gauge", CHILD(lag_ns), 1e9,
 	    "How late the last heartbeat of the place's child was." },
+	{ "child_overloaded", "gauge", CHILD(overloaded), 0,
+	    "1 while events wait in the place's child for over overload.lag." },
 	{ "child_utilisation_ratio", "gauge", CHILD(busy_ppm), 1e6,
 	    "Share of its time that the place's child is not asleep." },
 	{ "child_resident_memory_bytes", "gauge", CHILD(rss_bytes), 0,
@@ -247,6 +256,10 @@ print_metric(FILE *out, const struct metric *metric, const struct view *v)
 	case OVER_CAUSES:
 		print_named(out, metric, "cause", board_cause_names,
 		    v->whole.totals.counters + BOARD_CLOSED, BOARD_NCAUSES);
+		break;
+	case OVER_REFUSALS:
+		print_named(out, metric, "reason", board_refusal_names,
+		    v->whole.totals.counters + BOARD_REFUSED, BOARD_NREFUSALS);
 		break;
 	case OVER_LISTENERS:
 		print_listeners(out, metric, v);

@@ -94,7 +94,7 @@ child_json(const struct proc *p, int proc_fd)
 
 	facts_of_child(p, proc_fd, &f);
 	return json_pack("{s:i, s:I, s:I, s:s, s:f, s:I, s:I, s:I, s:I, s:I,"
-			 " s:f, s:f, s:I, s:I, s:o}",
+			 " s:f, s:f, s:I, s:I, s:b, s:o}",
 	    "place", p->place->number, "pid", (json_int_t)p->pid, "generation",
 	    (json_int_t)p->generation->number, "state",
 	    proc_state_names[p->state], "uptime_seconds",
@@ -105,7 +105,8 @@ child_json(const struct proc *p, int proc_fd)
 	    count(f.counters[BOARD_BYTES_OUT]), "loop_lag_seconds",
 	    seconds(f.lag_ns, 1e6), "utilisation",
 	    round((double)f.busy_ppm / 1e3) / 1e3, "rss_bytes",
-	    count(f.rss_bytes), "restarts", count(p->place->restarts), "cpu",
+	    count(f.rss_bytes), "restarts", count(p->place->restarts),
+	    "overloaded", (int)f.overloaded, "cpu",
 	    f.cpu == -1 ? json_null() : json_integer(f.cpu));
 }
 
@@ -192,17 +193,36 @@ admin_json(const struct master *m)
 /* ---- the whole ---- */
 
 static json_t *
+refused_json(const struct facts_totals *f)
+{
+	json_t *object = json_object();
+	size_t i;
+
+	for (i = 0; object != NULL && i < BOARD_NREFUSALS; i++)
+		if (json_object_set_new(object, board_refusal_names[i],
+			json_integer(count(f->counters[BOARD_REFUSED + i]))) ==
+		    -1) {
+			json_decref(object);
+			return NULL;
+		}
+	return object;
+}
+
+static json_t *
 totals_json(const struct master *m)
 {
 	struct facts_totals f;
 
 	facts_of_all(m, &f);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "connections",
-	    count(f.connections), "accepted", count(f.counters[BOARD_ACCEPTED]),
-	    "requests", count(f.counters[BOARD_REQUESTS]), "bytes_in",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I}",
+	    "connections", count(f.connections), "accepted",
+	    count(f.counters[BOARD_ACCEPTED]), "requests",
+	    count(f.counters[BOARD_REQUESTS]), "bytes_in",
 	    count(f.counters[BOARD_BYTES_IN]), "bytes_out",
 	    count(f.counters[BOARD_BYTES_OUT]), "dropped",
-	    count(f.counters[BOARD_DROPPED]));
+	    count(f.counters[BOARD_DROPPED]), "refused", refused_json(&f),
+	    "shed", count(f.counters[BOARD_SHED]), "slow_callbacks",
+	    count(f.counters[BOARD_SLOW_CALLBACKS]));
 }
 
 static json_t *

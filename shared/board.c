@@ -50,6 +50,13 @@ const char *const board_cause_names[BOARD_NCAUSES] = {
 	"error",
 };
 
+const char *const board_refusal_names[BOARD_NREFUSALS] = {
+	[BOARD_OVER_MAX_CONNECTIONS] = "max-connections",
+	[BOARD_OVER_CONNECTIONS] = "connections",
+	[BOARD_OVER_PER_ADDRESS] = "per-address",
+	[BOARD_OVER_ACCEPT_RATE] = "accept-rate",
+};
+
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 struct board_layout

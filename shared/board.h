@@ -21,6 +21,7 @@
 #define BOARD_PAGE_BYTES 4096
 #define BOARD_COUNT_MAX (UINT64_C(1) << 53) /* JSON readers keep it exact */
 #define BOARD_NCAUSES 12                    /* enum tine_cause of tine.h */
+#define BOARD_NREFUSALS 4                   /* enum board_refusal */
 
 /* Counters only rise and survive the child in the master's totals. */
 enum board_counter {
@@ -30,7 +31,11 @@ enum board_counter {
 	BOARD_BYTES_OUT,
 	BOARD_DROPPED, /* connections closed by a limit */
 	BOARD_CLOSED,  /* first of BOARD_NCAUSES counters, by cause */
-	BOARD_NCOUNTERS = BOARD_CLOSED + BOARD_NCAUSES
+	/* first of BOARD_NREFUSALS counters, by enum board_refusal */
+	BOARD_REFUSED = BOARD_CLOSED + BOARD_NCAUSES,
+	BOARD_SHED = BOARD_REFUSED + BOARD_NREFUSALS, /* idle, to make room */
+	BOARD_SLOW_CALLBACKS,
+	BOARD_NCOUNTERS
 };
 
 /* Gauges say what is true now and die with the child. */
@@ -42,8 +47,21 @@ enum board_gauge {
 	BOARD_DOING_CALLBACK, /* enum board_callback */
 	BOARD_DOING_SINCE_NS,
 	BOARD_DOING_SERVER, /* 1 + index of the callback's server; 0: none */
+	BOARD_OVERLOADED,   /* 1: events wait longer than overload.lag */
 	BOARD_NGAUGES
 };
+
+/* The limit for which a connection was refused. */
+enum board_refusal {
+	BOARD_OVER_MAX_CONNECTIONS,
+	BOARD_OVER_CONNECTIONS,
+	BOARD_OVER_PER_ADDRESS,
+	BOARD_OVER_ACCEPT_RATE,
+	BOARD_OVER_NOTHING
+};
+_Static_assert(BOARD_OVER_NOTHING == BOARD_NREFUSALS, "a counter for each");
+/* "max-connections", ...: the last word of the limit's key */
+extern const char *const board_refusal_names[BOARD_NREFUSALS];
 
 /* The handler's callback that a child is in. */
 enum board_callback {

@@ -61,7 +61,7 @@ struct conf_timeouts {
 
 struct conf_limits {
 	uint64_t connections; /* of this server in one child; 0: no limit */
-	uint64_t per_address; /* of one client's address; not built yet */
+	uint64_t per_address; /* of one client's address in one child */
 	uint64_t read_cap;    /* bytes read in one event */
 	uint64_t input;       /* unconsumed bytes kept; then reading pauses */
 	uint64_t output_low, output_high, output;
@@ -125,11 +125,10 @@ struct conf {
 	uint64_t max_old_generations;
 	struct conf_recycle recycle;
 	char *cpu_affinity; /* see affinity.h */
-	/* Not built yet: read, checked and printed only. */
 	struct {
 		enum conf_overload policy;
-		uint64_t accept_rate;
-		double lag;
+		uint64_t accept_rate; /* connections a second; 0: no limit */
+		double lag;           /* seconds; 0: never overloaded */
 	} overload;
 	struct {
 		uint64_t threads, queue;

@@ -272,6 +272,17 @@ static const struct tine_option options[] = {
 };
 /* clang-format on */
 
+/* To a client that is not served: made of nothing that could be short. */
+static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
+			   "Server: tine\r\n"
+			   "Retry-After: 1\r\n"
+			   "Connection: close\r\n"
+			   "Content-Type: text/plain\r\n"
+			   "Content-Length: 24\r\n"
+			   "\r\n"
+			   "503 Service Unavailable\n";
+
 TINE_HANDLER(.name = "http", .options = options,
     .conn_size = sizeof(struct http_conn), .start = on_start, .stop = on_stop,
-    .data = serve, .eof = on_eof, .drained = on_drained, .quiesce = on_quiesce);
+    .data = serve, .eof = on_eof, .drained = on_drained, .quiesce = on_quiesce,
+    .busy = busy, .busy_len = sizeof(busy) - 1);

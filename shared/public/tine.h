@@ -160,6 +160,12 @@ struct tine_handler {
 	    size_t len);
 	/* Blocking style: the whole life of a connection as one function. */
 	void (*run)(struct tine_stream *);
+	/* What a client is told that cannot be served because a limit is
+	 * reached, with overload.policy: reply; at most 4096 bytes, which are
+	 * not copied. NULL: it is closed without a word. No callback is
+	 * called for such a connection. */
+	const char *busy;
+	size_t busy_len;
 };
 
 /*
@@ -670,6 +676,12 @@ TINE_EXPORT bool tine_is_draining(const struct tine_child *);
 /* "reload", "upgrade", "scale", "recycle", "stop" or "operator"; NULL while
  * the child does not drain. */
 TINE_EXPORT const char *tine_drain_reason(const struct tine_child *);
+/*
+ * Events have to wait for longer than overload.lag: a handler that can do its
+ * work more cheaply, or refuse some of it, should. False again when they did
+ * not for a second, by half of that.
+ */
+TINE_EXPORT bool tine_is_overloaded(const struct tine_child *);
 /* Wall clock of this turn of the loop in seconds since 1970; no system call. */
 TINE_EXPORT double tine_time(const struct tine_child *);
 /* ANY THREAD: the server's version, "0.1.0". */

@@ -44,7 +44,7 @@ def test_every_metric_has_the_prefix_a_help_and_a_type(tine):
             assert (family.type == "counter") == s.name.endswith("_total")
 
 
-def test_labels_are_places_listeners_causes_and_states(tine):
+def test_labels_are_places_listeners_causes_reasons_and_states(tine):
     t = tine("-l", "tcp://127.0.0.1:0", "-l", "unix://a.sock", "-n", "2",
              "echo")
     values = {}
@@ -56,6 +56,8 @@ def test_labels_are_places_listeners_causes_and_states(tine):
         "place": {"0", "1"},
         "listener": {x["url"] for x in t.status()["listeners"]},
         "cause": CAUSES,
+        "reason": {"max-connections", "connections", "per-address",
+                   "accept-rate"},
         "state": {"init", "bind", "starting", "running", "stopping", "exit",
                   "prepared", "ready", "draining", "suspect", "reloading",
                   "scaling", "upgrading"},

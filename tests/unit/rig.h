@@ -178,6 +178,8 @@ rig_start(const struct tine_handler *handler)
 	rig.ch.nservers = 1;
 	rig.server->handler = *handler;
 	slab_init(&rig.server->slab, handler->conn_size);
+	if (rig.server->limits.per_address > 0)
+		slab_add_peer(&rig.server->slab);
 	child_set_state(&rig.ch, CHILD_PREPARED);
 	child_serve(&rig.ch);
 }

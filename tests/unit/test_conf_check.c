@@ -185,15 +185,17 @@ static void
 what_is_not_built_is_told_when_it_is_not_at_its_default(void **state)
 {
 	(void)state;
-	set("overload.lag", "0250ms");
-	set("overload.accept-rate", "3");
+	set("offload.queue", "01024");
+	set("offload.threads", "3");
 	set("recycle.age", "1h");
-	set("servers.0.limits.per-address", "3");
+	set("cpu-affinity", "auto");
+	set("servers.0.budget.messages", "3");
 	set("servers.0.limits.connections", "3");
 	conf_check_built(&conf, tell, NULL);
 	assert_string_equal(told,
-	    "overload.accept-rate|overload.accept-rate is not built yet\n"
-	    "servers.0.limits.per-address|servers.0.limits.per-address is not "
+	    "cpu-affinity|cpu-affinity is not built yet\n"
+	    "offload.threads|offload.threads is not built yet\n"
+	    "servers.0.budget.messages|servers.0.budget.messages is not "
 	    "built yet\n");
 }
 

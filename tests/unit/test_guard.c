@@ -215,7 +215,7 @@ a_udp_socket_that_was_connected_is_replaced_in_its_group(void **state)
 	assert_int_equal(got[0] + got[1] + got[2], 90);
 	/* The mirror is right: who is excluded gets nothing. */
 	s->is_excluded = true;
-	listener_steer(fx.listener);
+	listener_steer(&fx.m, fx.listener);
 	assert_true(fx.listener->steer.has_program);
 	count_packets(got);
 	assert_int_equal(got[0], 0);
@@ -231,8 +231,8 @@ a_udp_socket_that_is_retired_gets_nothing_whoever_has_a_copy(void **state)
 
 	(void)state;
 	s->is_excluded = true;
-	listener_steer(fx.listener);
-	listener_retire(fx.listener, s);
+	listener_steer(&fx.m, fx.listener);
+	listener_retire(&fx.m, fx.listener, s);
 	assert_int_equal(s->fd, -1);
 	count_packets(got);
 	assert_int_equal(got[0] + got[2], 90);

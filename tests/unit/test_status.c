@@ -106,9 +106,13 @@ the_keys_are_those_of_the_specification(void **state)
 	assert_keys(json_array_get(json_object_get(status, "children"), 0),
 	    "place pid generation state uptime_seconds connections accepted "
 	    "requests bytes_in bytes_out loop_lag_seconds utilisation "
-	    "rss_bytes restarts cpu");
+	    "rss_bytes restarts overloaded cpu");
 	assert_keys(json_object_get(status, "totals"),
-	    "connections accepted requests bytes_in bytes_out dropped");
+	    "connections accepted requests bytes_in bytes_out dropped refused "
+	    "shed slow_callbacks");
+	assert_keys(
+	    json_object_get(json_object_get(status, "totals"), "refused"),
+	    "max-connections connections per-address accept-rate");
 	json_decref(status);
 }
 

@@ -263,6 +263,31 @@ list_handler(const char *name, const struct conf *conf, struct err *err)
 	return 0;
 }
 
+static void
+keep_first(void *arg, const char *option, const struct err *err)
+{
+	struct err *first = arg;
+
+	(void)option;
+	if (first->code == EXIT_OK)
+		*first = *err;
+}
+
+/* Loading it may end the process, so another one does that first. */
+static int
+try_handler(struct conf *conf, struct err *err)
+{
+	struct err complaint = { .code = EXIT_OK };
+
+	if (probe_run(conf, &conf->servers[0], keep_first, &complaint, err) ==
+	    -1)
+		return -1;
+	if (complaint.code == EXIT_OK)
+		return 0;
+	*err = complaint;
+	return -1;
+}
+
 /* What can be said by name; our own stands before a built-in one. */
 static int
 list_names(const struct conf *conf, struct err *err)
@@ -292,6 +317,8 @@ list_handlers(const struct conf *said, struct err *err)
 	rc = conf_resolve(&conf, err);
 	if (rc == 0)
 		rc = privs_drop(&conf, err);
+	if (rc == 0)
+		rc = try_handler(&conf, err);
 	if (rc == 0)
 		rc = list_handler(conf.servers[0].handler, &conf, err);
 	conf_free(&conf);

@@ -237,6 +237,7 @@ TINE_EXPORT void tine_consume(struct tine_conn *, size_t len);
  * called soon if there is input, although nothing new has come.
  */
 TINE_EXPORT void tine_pause(struct tine_conn *);
+/* Read again. */
 TINE_EXPORT void tine_resume(struct tine_conn *);
 
 /*
@@ -316,6 +317,8 @@ struct tine_frame {
 	size_t seen;
 };
 
+/* How messages lie in the stream of bytes; made by TINE_CODEC or one of its
+ * kind. */
 struct tine_codec {
 	size_t size; /* set by TINE_CODEC */
 	/*
@@ -387,23 +390,31 @@ struct tine_codec {
 	    .width = __VA_ARGS__)
 
 /* The functions behind them, for a codec of your own that adds to one: the
- * contract is that of decode and encode above. */
+ * contract is that of decode and encode above. First TINE_CODEC_RAW. */
 TINE_EXPORT int tine_raw_decode(const struct tine_codec *, struct tine_conn *,
     const void *in, size_t len, struct tine_frame *);
+/* decode of TINE_CODEC_LINE. */
 TINE_EXPORT int tine_line_decode(const struct tine_codec *, struct tine_conn *,
     const void *in, size_t len, struct tine_frame *);
+/* encode of TINE_CODEC_LINE. */
 TINE_EXPORT int tine_line_encode(const struct tine_codec *, struct tine_conn *,
     const void *, size_t);
+/* decode of TINE_CODEC_DELIMITER. */
 TINE_EXPORT int tine_delimiter_decode(const struct tine_codec *,
     struct tine_conn *, const void *in, size_t len, struct tine_frame *);
+/* encode of TINE_CODEC_DELIMITER. */
 TINE_EXPORT int tine_delimiter_encode(const struct tine_codec *,
     struct tine_conn *, const void *, size_t);
+/* decode of TINE_CODEC_FIXED. */
 TINE_EXPORT int tine_fixed_decode(const struct tine_codec *, struct tine_conn *,
     const void *in, size_t len, struct tine_frame *);
+/* encode of TINE_CODEC_FIXED. */
 TINE_EXPORT int tine_fixed_encode(const struct tine_codec *, struct tine_conn *,
     const void *, size_t);
+/* decode of TINE_CODEC_LENGTH. */
 TINE_EXPORT int tine_length_decode(const struct tine_codec *,
     struct tine_conn *, const void *in, size_t len, struct tine_frame *);
+/* encode of TINE_CODEC_LENGTH. */
 TINE_EXPORT int tine_length_encode(const struct tine_codec *,
     struct tine_conn *, const void *, size_t);
 /* The largest message on this connection: the codec's limit, and never more
@@ -431,10 +442,12 @@ TINE_EXPORT uint64_t tine_handle(const struct tine_conn *);
 /* A pointer of the handler's own for this connection, NULL at first; where each
  * connection has some, conn_size costs less. -1: ENOMEM. */
 TINE_EXPORT int tine_set_context(struct tine_conn *, void *);
+/* What was set. */
 TINE_EXPORT void *tine_context(const struct tine_conn *);
 /* Which listener of the server it came by, for tine_listener_url(); SIZE_MAX
  * when it was not accepted. */
 TINE_EXPORT size_t tine_listener(const struct tine_conn *);
+/* The keys of `timeouts`. */
 enum tine_timeout {
 	TINE_T_FIRST_BYTE,
 	TINE_T_READ,
@@ -621,6 +634,7 @@ TINE_EXPORT bool tine_dgram_next(struct tine_dgram *);
  * IPv4 is ::ffff:a.b.c.d. Anybody can write any sender into a packet. */
 TINE_EXPORT const struct sockaddr *tine_dgram_peer(const struct tine_dgram *,
     socklen_t *len);
+/* The child's view, as tine_child(). */
 TINE_EXPORT struct tine_child *tine_dgram_child(const struct tine_dgram *);
 /* Where it came in: the index of the URL among those of the server. */
 TINE_EXPORT size_t tine_dgram_listener(const struct tine_dgram *);

@@ -67,6 +67,13 @@ def test_a_constructor_that_ends_the_process_is_78(run_tine, stage):
     assert "its constructor is to blame" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["crash_constructor", "exit_constructor"])
+def test_a_list_says_what_loading_does_to_the_process(run_tine, stage, name):
+    done = run_tine("-H", stage.handler(name))
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "its constructor is to blame" in done.stderr
+
+
 def test_what_a_constructor_forks_hides_no_death(tine, stage):
     t = tine(*LISTEN[2:], "-n", "2", stage.handler("fork_constructor"),
              leaves=True)

@@ -105,14 +105,6 @@ complain_of_handler(void *arg, const char *option, const struct err *err)
 }
 
 static void
-warn(void *arg, const char *key, const struct err *err)
-{
-	struct check *c = arg;
-
-	report_warning(&c->report, origin_find(&c->origins, key), err);
-}
-
-static void
 check_server(struct check *c, size_t number)
 {
 	struct conf_server *server = &c->conf.servers[number];
@@ -142,7 +134,6 @@ check_conf(struct check *c, pid_t parent)
 	size_t i;
 
 	conf_check(conf, complain, c);
-	conf_check_built(conf, warn, c);
 	/* An account that is not known must not hide all other mistakes; what
 	 * is looked at below is then looked at as nobody. */
 	if (conf_resolve_account(conf, complain, c) == -1) {

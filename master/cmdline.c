@@ -484,8 +484,8 @@ print_keys(enum directive_scope scope, const char *intro, FILE *f)
 			(void)fputs("\n ", f);
 			column = 1;
 		}
-		(void)fprintf(f, " %s%s", d[i].key, d[i].is_later ? "*" : "");
-		column += 1 + strlen(d[i].key) + d[i].is_later;
+		(void)fprintf(f, " %s", d[i].key);
+		column += 1 + strlen(d[i].key);
 	}
 	(void)fputc('\n', f);
 }
@@ -548,8 +548,7 @@ cmdline_help(FILE *f)
 	for (r = rows; r < rows + nitems(rows); r++)
 		print_row(r, f);
 	print_examples(f);
-	print_keys(DIRECTIVE_CONF,
-	    "Keys for -c and -o, see tine.yaml(5); * is to come:", f);
+	print_keys(DIRECTIVE_CONF, "Keys for -c and -o, see tine.yaml(5):", f);
 	print_keys(DIRECTIVE_SERVER, "Keys of servers.N:", f);
 }
 

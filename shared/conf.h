@@ -165,8 +165,6 @@ int conf_append(struct conf *, const struct conf *, struct err *);
  * all keys are set. */
 typedef void conf_complain(void *arg, const char *key, const struct err *);
 void conf_check(const struct conf *, conf_complain *, void *arg);
-/* Keys that are not at their default although nothing comes of them yet. */
-void conf_check_built(const struct conf *, conf_complain *, void *arg);
 /* Write all that conf_set() needs to make the same again, newlines and control
  * characters in values escaped. */
 int conf_print(const struct conf *, FILE *);

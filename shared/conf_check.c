@@ -242,38 +242,3 @@ conf_check(const struct conf *conf, conf_complain *complain, void *arg)
 		complain(arg, prefix, &err);
 	}
 }
-
-/* ---- what is not built yet ---- */
-
-static void
-check_rows(const struct check *c, enum directive_scope scope, const void *base,
-    const char *prefix)
-{
-	size_t i, n;
-	const struct directive *d = directive_table(scope, &n);
-	char key[KEY_LETTERS];
-	struct err err;
-
-	for (i = 0; i < n; i++) {
-		if (!d[i].is_later || directive_is_default(&d[i], base))
-			continue;
-		(void)snprintf(key, sizeof(key), "%s%s", prefix, d[i].key);
-		err_set(&err, EXIT_BAD_CONFIG, "%s is not built yet", key);
-		err_hint(&err, "its value was checked; nothing comes of it");
-		c->complain(c->arg, key, &err);
-	}
-}
-
-void
-conf_check_built(const struct conf *conf, conf_complain *complain, void *arg)
-{
-	const struct check c = { complain, arg };
-	char prefix[PREFIX_LETTERS];
-	size_t i;
-
-	check_rows(&c, DIRECTIVE_CONF, conf, "");
-	for (i = 0; i < conf->nservers; i++) {
-		(void)snprintf(prefix, sizeof(prefix), "servers.%zu.", i);
-		check_rows(&c, DIRECTIVE_SERVER, &conf->servers[i], prefix);
-	}
-}

@@ -40,7 +40,6 @@ struct directive {
 	const char *help;
 	const char *const *names; /* of an enum, max of them */
 	bool is_derived;  /* only in the effective text, not for operators */
-	bool is_later;    /* not built yet: checked and printed, no more */
 	const char *zero; /* of a number: the word that means 0 */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * report.c: errors and warnings of a configuration as lines for people: where,
+ * report.c: errors of a configuration as lines for people: where,
  * what, the line itself, a caret, a hint. Used by the process that reads the
  * files and by the checker; prints nothing itself.
  */
@@ -29,8 +29,7 @@ report_close(struct report *r)
 }
 
 static void
-print(struct report *r, const struct origin *at, const char *what,
-    const struct err *err)
+print(struct report *r, const struct origin *at, const struct err *err)
 {
 	(void)fputs("tine: ", r->f);
 	if (at != NULL && at->line != 0)
@@ -38,7 +37,7 @@ print(struct report *r, const struct origin *at, const char *what,
 		    at->column);
 	else if (at != NULL)
 		(void)fprintf(r->f, "%s: ", at->where);
-	(void)fprintf(r->f, "%s%s\n", what, err->text);
+	(void)fprintf(r->f, "%s\n", err->text);
 	if (at != NULL && at->line != 0)
 		(void)fprintf(r->f, "    %s\n    %*s^\n", at->shown,
 		    (int)at->caret, "");
@@ -53,15 +52,9 @@ report_error(struct report *r, const struct origin *at, const struct err *err)
 	if (r->nerrors == 1)
 		r->first = *err;
 	if (r->nerrors <= REPORT_ERRORS_MAX)
-		print(r, at, "", err);
+		print(r, at, err);
 	else if (r->nerrors == REPORT_ERRORS_MAX + 1)
 		(void)fputs("tine: more errors are not shown\n", r->f);
-}
-
-void
-report_warning(struct report *r, const struct origin *at, const struct err *err)
-{
-	print(r, at, "warning: ", err);
 }
 
 bool

@@ -26,10 +26,8 @@ struct report {
 /* -1: no memory. */
 int report_open(struct report *, struct err *);
 void report_close(struct report *);
-/* Lines for an error or a warning; at may be NULL. */
+/* Lines for an error; at may be NULL. */
 void report_error(struct report *, const struct origin *at, const struct err *);
-void report_warning(struct report *, const struct origin *at,
-    const struct err *);
 /* No more errors are taken: reading on is useless. */
 bool report_is_full(const struct report *);
 /* The lines so far; valid until the next call. */

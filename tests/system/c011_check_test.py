@@ -50,14 +50,6 @@ def test_all_mistakes_of_the_file_as_it_is_now_are_shown(server, run_tine):
     assert t.status()["master"]["crashes"] == 0
 
 
-def test_a_warning_is_shown_and_is_no_failure(server):
-    t, path = server
-    path.write_text("overload: { lag: 3s }\n" + GOOD)
-    done = t.tinectl("check")
-    assert (done.returncode, done.stdout) == (0, "the configuration is good\n")
-    assert "overload.lag is not built yet" in done.stderr
-
-
 def test_a_file_that_is_gone_is_a_failure(server):
     t, path = server
     path.unlink()

@@ -108,31 +108,3 @@ def test_every_key_is_in_the_help(run_tine, keys):
     groups = {k.rpartition(".")[0] for k in keys}
     below = {re.sub(r"^servers\.", "", k) for k in keys if k not in groups}
     assert below - words == set()
-
-
-def test_what_is_not_built_yet_is_a_comment_and_warns(run_tine, folder):
-    with open(SAMPLE, encoding="ascii") as f:
-        lines = f.read().splitlines()
-    values = {"balance": "random", "cpu-affinity": "auto"}
-    active = []
-    for number, line in enumerate(lines):
-        hit = re.match(r"^ *# +([a-z-]+): (\S+)$", line)
-        if not hit or hit[1] in ("user", "group", "pid-file", "control",
-                                 "admin"):
-            continue
-        value = values.get(hit[1]) or re.sub(r"^\d+", "3", hit[2])
-        lines[number] = re.sub(r"# ", "", line).replace(hit[2], value)
-        active.append(hit[1])
-    # "#   queue: 1024" is below "# offload:".
-    for number, line in enumerate(lines):
-        if re.match(r"^# offload:$", line):
-            lines[number] = line[2:]
-    text = run_tine("--help").stdout
-    marked = re.findall(r"(\S+)\*", text[text.index("Keys for"):])
-    assert sorted(active) == sorted(m.split(".")[-1] for m in marked)
-    with open(f"{folder}/all.yaml", "w", encoding="ascii") as f:
-        f.write("\n".join(lines) + "\n")
-    done = run_tine("-t", "-c", "all.yaml", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    warned = re.findall(r"warning: (\S+) is not built yet", done.stderr)
-    assert sorted(w.split(".")[-1] for w in warned) == sorted(active)

@@ -174,12 +174,6 @@ def test_the_single_process_names_all_errors(run_tine, put, folder):
 
 # ---- who may own it, and who reads it ----
 
-def test_a_warning_does_not_keep_it_from_starting(tine, put, folder):
-    put("t.yaml", "control: none\noverload: { lag: 3s }\n" + SERVER % "echo")
-    t = tine("-c", "t.yaml", folder=folder, control=None)
-    assert t.log(r"t\.yaml:2:18: warning: overload.lag is not built yet")
-
-
 def test_a_file_that_may_not_be_read_is_77(run_tine, put, folder):
     path = put("t.yaml", SERVER % "echo", mode=0)
     user = {"user": "nobody"} if os.geteuid() == 0 else {}

@@ -63,12 +63,10 @@ expect(const char *text)
 }
 
 static void
-the_defaults_go_together_and_are_built(void **state)
+the_defaults_go_together(void **state)
 {
 	(void)state;
 	expect("");
-	conf_check_built(&conf, tell, NULL);
-	assert_string_equal(told, "");
 }
 
 static void
@@ -181,31 +179,13 @@ the_admin_pages_are_no_ordinary_server(void **state)
 	expect("");
 }
 
-static void
-what_is_not_built_is_told_when_it_is_not_at_its_default(void **state)
-{
-	(void)state;
-	set("offload.queue", "01024");
-	set("offload.threads", "3");
-	set("recycle.age", "1h");
-	set("cpu-affinity", "auto");
-	set("servers.0.budget.messages", "3");
-	set("servers.0.limits.connections", "3");
-	conf_check_built(&conf, tell, NULL);
-	assert_string_equal(told,
-	    "cpu-affinity|cpu-affinity is not built yet\n"
-	    "offload.threads|offload.threads is not built yet\n"
-	    "servers.0.budget.messages|servers.0.budget.messages is not "
-	    "built yet\n");
-}
-
 #define with_conf(f) cmocka_unit_test_setup_teardown(f, open_conf, close_conf)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_conf(the_defaults_go_together_and_are_built),
+		with_conf(the_defaults_go_together),
 		with_conf(limits_have_an_order),
 		with_conf(accept_and_balance_go_together_as_spec_2_says),
 		with_conf(dispatch_is_refused_until_it_is_built),
@@ -213,8 +193,6 @@ main(void)
 		with_conf(a_url_does_not_name_another_handler_than_its_server),
 		with_conf(the_admin_listener_has_its_own_handler),
 		with_conf(the_admin_pages_are_no_ordinary_server),
-		with_conf(
-		    what_is_not_built_is_told_when_it_is_not_at_its_default),
 	};
 
 	return cmocka_run_group_tests_name("conf_check", tests, NULL, NULL);

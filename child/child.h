@@ -166,6 +166,7 @@ struct child {
 	struct pace pace;
 
 	struct board_page *board, own_page;
+	size_t ncounters; /* of handlers, in the page */
 	struct doing doing;
 	struct lag lag;
 

@@ -19,6 +19,7 @@
 #include "master/autoscale.h"
 #include "master/binary.h"
 #include "master/checkrun.h"
+#include "master/counters.h"
 #include "master/generation.h"
 #include "master/notify.h"
 #include "master/operation.h"
@@ -243,6 +244,7 @@ struct master {
 	struct log_limit guard_log;
 	struct err fork_error;            /* of the last fork; text "": none */
 	uint64_t totals[BOARD_NCOUNTERS]; /* of children that are gone */
+	struct counters counters;         /* of handlers of such */
 	uint64_t crashes, hangs, reloads, rollbacks, upgrades;
 	bool is_changed;   /* master_on_change() was called */
 	int stillborn;     /* deaths in a row while no child was ever READY */

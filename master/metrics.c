@@ -35,6 +35,7 @@ struct view {
 	struct whole whole;
 	struct facts_listener *listeners;
 	struct place_facts *places;
+	struct counters counters;
 };
 
 /* One sample, or one for each ... */
@@ -292,6 +293,7 @@ look(struct view *v)
 		.cut = m->cut,
 	};
 	facts_of_all(m, &v->whole.totals);
+	counters_of_all(m, &v->counters);
 	for (l = 0; l < m->nlisteners; l++)
 		facts_of_listener(m->listeners[l], &v->listeners[l]);
 	for (i = 0; i < m->nplaces; i++) {
@@ -306,6 +308,20 @@ look(struct view *v)
 	closefd(&proc_fd);
 }
 
+/* What handlers count has no help text: its name must do. */
+static void
+print_counters(FILE *out, const struct counters *cs)
+{
+	const struct counter *c;
+
+	for (c = cs->list; c < cs->list + cs->n; c++)
+		(void)fprintf(out,
+		    "# HELP tine_handler_%s_total Counted by a handler.\n"
+		    "# TYPE tine_handler_%s_total counter\n"
+		    "tine_handler_%s_total %" PRIu64 "\n",
+		    c->name, c->name, c->name, c->value);
+}
+
 /* Returns -1 when memory is short. */
 static int
 print_all(const struct view *v, char **text, size_t *len)
@@ -318,6 +334,7 @@ print_all(const struct view *v, char **text, size_t *len)
 		return -1;
 	for (i = 0; i < nitems(metrics); i++)
 		print_metric(out, &metrics[i], v);
+	print_counters(out, &v->counters);
 	has_failed = ferror(out) != 0;
 	return fclose(out) == EOF || has_failed ? -1 : 0;
 }

@@ -419,6 +419,7 @@ fold_counters(const struct proc *p)
 {
 	struct master *m = p->master;
 	struct board_copy copy;
+	bool was_full;
 	size_t i;
 
 	board_read(&m->board, p->page, &copy);
@@ -428,6 +429,12 @@ fold_counters(const struct proc *p)
 	for (i = 0; i < BOARD_NCOUNTERS; i++)
 		m->totals[i] =
 		    MIN_OF(m->totals[i] + copy.counters[i], BOARD_COUNT_MAX);
+	was_full = m->counters.is_full;
+	counters_fold(&m->counters, &m->board, p->page);
+	if (m->counters.is_full && !was_full)
+		log_warn("handlers have more than %d counters: some are lost "
+			 "with %s",
+		    COUNTERS_MAX, p->place->name);
 }
 
 void

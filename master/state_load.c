@@ -390,6 +390,21 @@ load_result(struct loader *ld, const struct tlv *nest, void *arg)
 	return 0;
 }
 
+static int
+load_counter(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	struct counter c = { .value = 0 };
+
+	(void)arg;
+	if (get_fields(ld, nest, &state_counter_fields, &c) == -1)
+		return -1;
+	/* One too many is lost, as it would have been before. */
+	if (!counters_add(&ld->master->counters, c.name, c.value) &&
+	    !ld->master->counters.is_full)
+		return refuse(ld, "a counter without a name");
+	return 0;
+}
+
 /* ---- the whole ---- */
 
 static int
@@ -490,7 +505,8 @@ load_children(struct loader *ld, const struct tlv *root)
 
 	if (each(ld, root, STATE_PLACE, load_place, NULL) == -1 ||
 	    each(ld, root, STATE_PROC, load_proc, NULL) == -1 ||
-	    each(ld, root, STATE_RESULT, load_result, NULL) == -1)
+	    each(ld, root, STATE_RESULT, load_result, NULL) == -1 ||
+	    each(ld, root, STATE_COUNTER, load_counter, NULL) == -1)
 		return -1;
 	load_all_adopters(m, root);
 	return check_whole(ld);

@@ -237,6 +237,11 @@ state_save(const struct master *m, struct tlv_writer *w, struct field_fds *fds)
 	TAILQ_FOREACH(p, &m->procs, entry)
 		put_proc(&s, p);
 	put_results(&s);
+	for (i = 0; i < m->counters.n; i++) {
+		tlv_nest(w, STATE_COUNTER);
+		put_fields(&s, &state_counter_fields, &m->counters.list[i]);
+		tlv_unnest(w);
+	}
 	if (m->control != NULL) {
 		tlv_nest(w, STATE_CONTROL);
 		control_save(m->control, w, fds);

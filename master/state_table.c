@@ -162,6 +162,14 @@ static const struct field admin_fields[] = {
 TABLE(state_admin_fields, admin_fields);
 #undef T
 
+#define T struct counter
+static const struct field counter_fields[] = {
+	X(1, name),
+	I(2, value, 0, BIG),
+};
+TABLE(state_counter_fields, counter_fields);
+#undef T
+
 #define T struct op_result
 static const struct field result_fields[] = {
 	I(1, ticket, 1, U32),

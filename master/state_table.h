@@ -25,6 +25,7 @@ enum state_tag {
 	STATE_PLACE = 908,      /* nest: state_place_fields */
 	STATE_RESULT = 909,     /* nest: state_result_fields, REPORT */
 	STATE_CONTROL = 910,    /* nest: control.c's */
+	STATE_COUNTER = 912,    /* nest: state_counter_fields */
 	STATE_ADMIN = 911,      /* nest: GENERATIONs and the PLACE of the admin
 	                         child, and state_admin_fields */
 
@@ -76,6 +77,6 @@ struct state_fields {
 extern const struct state_fields state_master_fields, state_whole_fields,
     state_listener_fields, state_slot_fields, state_member_fields,
     state_proc_fields, state_place_fields, state_result_fields,
-    state_admin_fields;
+    state_admin_fields, state_counter_fields;
 
 #endif

@@ -244,13 +244,31 @@ master_json(const struct master *m)
 	    "last_error", last_error);
 }
 
+static json_t *
+counters_json(const struct master *m)
+{
+	json_t *object = json_object();
+	struct counters cs;
+	size_t i;
+
+	counters_of_all(m, &cs);
+	for (i = 0; object != NULL && i < cs.n; i++)
+		if (json_object_set_new(object, cs.list[i].name,
+			json_integer(count(cs.list[i].value))) == -1) {
+			json_decref(object);
+			return NULL;
+		}
+	return object;
+}
+
 json_t *
 status_json(const struct master *m)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "version",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
 	    TINE_VERSION, "master", master_json(m), "listeners",
 	    listeners_json(m), "children", children_json(m), "totals",
-	    totals_json(m), "admin", admin_json(m));
+	    totals_json(m), "admin", admin_json(m), "counters",
+	    counters_json(m));
 }
 
 char *

@@ -64,6 +64,11 @@ static const struct field child_fields[] = {
 	{ "RESTARTS",  "restarts",         COUNT,  7 },
 };
 
+static const struct field counter_fields[] = {
+	{ "COUNTER",   "name",             TEXT,   0 },
+	{ "TOTAL",     "value",            COUNT,  0 },
+};
+
 static const struct field top_fields[] = {
 	{ "PLACE",     "place",            TEXT,   0 },
 	{ "PID",       "pid",              NUMBER, 0 },
@@ -281,6 +286,28 @@ print_children(json_t *status, const struct field *fields, size_t n,
 	    totals, sheet);
 }
 
+/* What handlers count, if they do. */
+static int
+print_counters(json_t *status, const struct tinectl_sheet *sheet)
+{
+	json_t *counters = json_object_get(status, "counters"), *value;
+	json_t *rows = json_array();
+	const char *name;
+	int rc = 0;
+
+	if (rows == NULL)
+		return -1;
+	json_object_foreach(counters, name,
+	    value) if (json_array_append_new(rows,
+			   json_pack("{s:s, s:O}", "name", name, "value",
+			       value)) == -1) rc = -1;
+	if (rc == 0 && json_array_size(rows) > 0)
+		rc = print_list(rows, counter_fields, nitems(counter_fields),
+		    NULL, sheet);
+	json_decref(rows);
+	return rc;
+}
+
 int
 tinectl_status_text(json_t *status, FILE *out)
 {
@@ -289,10 +316,11 @@ tinectl_status_text(json_t *status, FILE *out)
 
 	print_head(status, out);
 	if (print_list(json_object_get(status, "listeners"), listener_fields,
-		nitems(listener_fields), NULL, &sheet) == -1)
+		nitems(listener_fields), NULL, &sheet) == -1 ||
+	    print_children(status, child_fields, nitems(child_fields),
+		&sheet) == -1)
 		return -1;
-	return print_children(status, child_fields, nitems(child_fields),
-	    &sheet);
+	return print_counters(status, &sheet);
 }
 
 int

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *const board_callback_names[BOARD_NCALLBACKS] = {
 	[BOARD_IN_NONE] = "no callback",
@@ -69,6 +70,8 @@ board_own_layout(void)
 		.ncounters = nitems(p->counters),
 		.gauges_at = offsetof(struct board_page, gauges),
 		.ngauges = nitems(p->gauges),
+		.named_at = offsetof(struct board_page, named),
+		.nnamed = nitems(p->named),
 	};
 }
 
@@ -159,10 +162,10 @@ board_take(struct board *b)
 }
 
 static bool
-is_inside(uint32_t at, uint32_t n)
+is_inside(uint32_t at, uint32_t n, size_t size)
 {
 	return at % sizeof(uint64_t) == 0 && at <= BOARD_PAGE_BYTES &&
-	    n <= (BOARD_PAGE_BYTES - at) / sizeof(uint64_t);
+	    n <= (BOARD_PAGE_BYTES - at) / size;
 }
 
 /* What cannot shrink cannot be cut off under the master while it reads. */
@@ -184,8 +187,12 @@ board_adopt(struct board *b, int fd, struct board_layout layout)
 
 	if (page == -1)
 		return -1;
-	if (!is_inside(layout.counters_at, layout.ncounters) ||
-	    !is_inside(layout.gauges_at, layout.ngauges) || !is_page(fd)) {
+	if (!is_inside(layout.counters_at, layout.ncounters,
+		sizeof(uint64_t)) ||
+	    !is_inside(layout.gauges_at, layout.ngauges, sizeof(uint64_t)) ||
+	    !is_inside(layout.named_at, layout.nnamed,
+		sizeof(struct board_named)) ||
+	    !is_page(fd)) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -246,6 +253,42 @@ board_read(const struct board *b, int page, struct board_copy *copy)
 	    s->map + l->gauges_at / sizeof(*s->map), l->ngauges);
 	for (i = 0; i < nitems(copy->counters); i++)
 		copy->counters[i] = MIN_OF(copy->counters[i], BOARD_COUNT_MAX);
+}
+
+bool
+board_is_name(const char *name, size_t len)
+{
+	static const char others[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+
+	return len > 0 && len <= BOARD_NAME_MAX && name[0] >= 'a' &&
+	    name[0] <= 'z' && strspn(name, others) >= len;
+}
+
+bool
+board_read_named(const struct board *b, int page, size_t i, char *name,
+    uint64_t *value)
+{
+	const struct board_slot *s = slot_of(b, page);
+	const struct board_layout *l = &s->layout;
+	uint64_t words[BOARD_NAME_WORDS];
+	const uint64_t *src;
+	size_t len;
+
+	if (i >= l->nnamed)
+		return false;
+	src = s->map +
+	    (l->named_at + i * sizeof(struct board_named)) / sizeof(*src);
+	words[0] = __atomic_load_n(&src[1], __ATOMIC_ACQUIRE);
+	if (words[0] == 0)
+		return false;
+	copy_words(words + 1, BOARD_NAME_WORDS - 1, src + 2,
+	    BOARD_NAME_WORDS - 1);
+	(void)memcpy(name, words, BOARD_NAME_MAX);
+	name[BOARD_NAME_MAX] = '\0';
+	copy_words(value, 1, src, 1);
+	*value = MIN_OF(*value, BOARD_COUNT_MAX);
+	len = strlen(name);
+	return board_is_name(name, len);
 }
 
 struct board_page *

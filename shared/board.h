@@ -12,6 +12,7 @@
 #ifndef TINE_SHARED_BOARD_H
 #define TINE_SHARED_BOARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@
 #include "shared/err.h"
 
 #define BOARD_PAGE_BYTES 4096
+#define BOARD_NNAMED 32 /* counters of handlers */
+#define BOARD_NAME_MAX 48
+#define BOARD_NAME_WORDS (BOARD_NAME_MAX / sizeof(uint64_t))
 #define BOARD_COUNT_MAX (UINT64_C(1) << 53) /* JSON readers keep it exact */
 #define BOARD_NCAUSES 12                    /* enum tine_cause of tine.h */
 #define BOARD_NREFUSALS 4                   /* enum board_refusal */
@@ -90,11 +94,18 @@ extern const char *const board_callback_names[BOARD_NCALLBACKS];
 /* "peer-eof", "reset", ...: enum tine_cause */
 extern const char *const board_cause_names[BOARD_NCAUSES];
 
+/* A counter that a handler made up. */
+struct board_named {
+	uint64_t value;
+	uint64_t name[BOARD_NAME_WORDS]; /* letters; 0 from its end on */
+};
+
 /* One child's page. Written by the child only, with relaxed atomic stores. */
 struct board_page {
 	uint64_t skew[SKEW];
 	uint64_t counters[BOARD_NCOUNTERS + SKEW];
 	uint64_t gauges[BOARD_NGAUGES + SKEW];
+	struct board_named named[BOARD_NNAMED + SKEW];
 };
 _Static_assert(sizeof(struct board_page) <= BOARD_PAGE_BYTES,
     "a child's page is one page");
@@ -103,6 +114,7 @@ _Static_assert(sizeof(struct board_page) <= BOARD_PAGE_BYTES,
 struct board_layout {
 	uint32_t counters_at, ncounters;
 	uint32_t gauges_at, ngauges;
+	uint32_t named_at, nnamed;
 };
 
 /* A page as the master has it. */
@@ -145,6 +157,15 @@ int board_adopt(struct board *, int fd, struct board_layout);
 /* Copy a page; a counter above 2^53 is what no honest child reaches and is
  * read as that. What the page's build does not have is 0. */
 void board_read(const struct board *, int page, struct board_copy *);
+/*
+ * The named counter i < BOARD_NNAMED of a page: its name, with room for
+ * BOARD_NAME_MAX + 1, and its value, clamped as counters are. False: there is
+ * none, or what stands there is no name.
+ */
+bool board_read_named(const struct board *, int page, size_t i, char *name,
+    uint64_t *value);
+/* [a-z][a-z0-9_]*, at most BOARD_NAME_MAX letters. */
+bool board_is_name(const char *, size_t len);
 /* In the child: its page, writable, and nothing else of the board any more;
  * NULL and errno when it cannot be mapped. The numbers of the other pages'
  * descriptors are not touched: they were closed after the fork. */

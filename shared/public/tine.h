@@ -696,6 +696,20 @@ TINE_EXPORT const char *tine_drain_reason(const struct tine_child *);
  * not for a second, by half of that.
  */
 TINE_EXPORT bool tine_is_overloaded(const struct tine_child *);
+/* A number that only rises, see tine_counter(). */
+struct tine_counter;
+/*
+ * The counter of this name: one letter of a to z, then at most 47 of a to z, 0
+ * to 9 and _. The sum over all children is shown by `tinectl status`, in
+ * status --json under "counters" and in metrics as tine_handler_NAME_total, and
+ * does not fall when a child ends. The same name is the same counter, for all
+ * handlers of a child; it lives as long as the child. NULL and errno: EINVAL it
+ * is no such name; ENOSPC the child has 32 already.
+ */
+TINE_EXPORT struct tine_counter *tine_counter(struct tine_child *,
+    const char *name);
+/* Add n, without a lock or a call into the system; nothing for NULL. */
+TINE_EXPORT void tine_counter_add(struct tine_counter *, uint64_t n);
 /* Wall clock of this turn of the loop in seconds since 1970; no system call. */
 TINE_EXPORT double tine_time(const struct tine_child *);
 /* ANY THREAD: the server's version, "0.1.0". */

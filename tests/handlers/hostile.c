@@ -25,9 +25,12 @@
 #define RECORD_MAX 65536
 #define NTYPES 64
 
+static bool letters;
+
 static const struct tine_option options[] = {
 	{ "do", TINE_STRING, "board", 1, 32,
-	    "board | random | types | zero | huge | fds | drained | listen | "
+	    "board | names | random | types | zero | huge | fds | drained | "
+	    "listen | "
 	    "nonblock | shutdown | elsewhere | steer | filter | lock | device "
 	    "| linger, "
 	    "or an option of sockets: see settings[]" },
@@ -63,9 +66,18 @@ scribble(void)
 		/* Addresses come as text; there is no other way to name them. */
 		for (p = (unsigned char *)(uintptr_t)from;
 		     p < (unsigned char *)(uintptr_t)to; p++)
-			*p = (unsigned char)(rand() | 0x80);
+			*p = letters ? (unsigned char)('a' + rand() % 26)
+				     : (unsigned char)(rand() | 0x80);
 	}
 	(void)fclose(maps);
+}
+
+/* Letters in each byte of it: names of counters, if nobody looks closer. */
+static void
+scribble_letters(void)
+{
+	letters = true;
+	scribble();
 }
 
 static int
@@ -388,6 +400,7 @@ static const struct {
 	void (*run)(void);
 } attacks[] = {
 	{ "board", scribble },
+	{ "names", scribble_letters },
 	{ "random", flood_random },
 	{ "types", flood_types },
 	{ "zero", flood_zero },

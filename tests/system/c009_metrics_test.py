@@ -4,6 +4,7 @@ fall."""
 
 import random
 
+import procs
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -77,6 +78,9 @@ def test_the_numbers_are_true(tine):
     with t.connect() as s:
         s.sendall(b"x" * 1000)
         assert len(s.recv(1000, 0x100)) == 1000
+        # The child may still be on its way from sending to counting.
+        procs.eventually(
+            lambda: samples(t)["tine_sent_bytes_total", ()] > 0)
         now = samples(t)
         assert now["tine_connections", ()] == 1
         assert sum(v for (name, _), v in now.items()

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -257,6 +259,9 @@ no_layout_leads_out_of_the_page(void **state)
 		{ .gauges_at = 8, .ngauges = BOARD_PAGE_BYTES / 8 },
 		{ .gauges_at = UINT32_MAX - 7, .ngauges = UINT32_MAX },
 		{ .ngauges = UINT32_MAX / 8 + 1 },
+		{ .named_at = 4 },
+		{ .named_at = BOARD_PAGE_BYTES - 48, .nnamed = 1 },
+		{ .nnamed = UINT32_MAX },
 	};
 	static const struct board_layout least = { .counters_at =
 						       BOARD_PAGE_BYTES };
@@ -303,6 +308,99 @@ a_full_pool_takes_nothing_over(void **state)
 	assert_int_equal(close(fd), 0);
 }
 
+/* ---- counters of handlers ---- */
+
+static void
+write_name(struct board_page *own, size_t i, const char *bytes, size_t len)
+{
+	(void)memset(own->named[i].name, 0, BOARD_NAME_MAX);
+	(void)memcpy(own->named[i].name, bytes, len);
+}
+
+static void
+names_are_what_they_are_said_to_be(void **state)
+{
+	static const char *const good[] = { "a", "z9_", "jokes_told",
+		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuv" };
+	static const char *const bad[] = { "", "_a", "9", "A", "aB", "a-b",
+		"a b", "a\n", "a\xff", "a{b=\"c\"}",
+		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvw" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < nitems(good); i++)
+		assert_true(board_is_name(good[i], strlen(good[i])));
+	for (i = 0; i < nitems(bad); i++)
+		assert_false(board_is_name(bad[i], strlen(bad[i])));
+}
+
+static void
+a_named_counter_is_read_and_clamped(void **state)
+{
+	struct board *b = *state;
+	int page = board_take(b);
+	struct board_page *own = map_own(b, page);
+	char name[BOARD_NAME_MAX + 1];
+	uint64_t value;
+
+	assert_false(board_read_named(b, page, 0, name, &value));
+	write_name(own, 0, "jokes", 5);
+	own->named[0].value = 7;
+	assert_true(board_read_named(b, page, 0, name, &value));
+	assert_string_equal(name, "jokes");
+	assert_int_equal(value, 7);
+	own->named[0].value = UINT64_MAX;
+	assert_true(board_read_named(b, page, 0, name, &value));
+	assert_int_equal(value, BOARD_COUNT_MAX);
+	/* A name may fill its room. */
+	(void)memset(own->named[31].name, 'x', BOARD_NAME_MAX);
+	assert_true(board_read_named(b, page, 31, name, &value));
+	assert_int_equal(strlen(name), BOARD_NAME_MAX);
+	assert_int_equal(munmap(own, BOARD_PAGE_BYTES), 0);
+}
+
+static void
+whatever_stands_there_what_is_read_is_a_name(void **state)
+{
+	struct board *b = *state;
+	int page = board_take(b), round;
+	struct board_page *own = map_own(b, page);
+	unsigned char *bytes = (unsigned char *)own;
+	char name[BOARD_NAME_MAX + 1];
+	uint64_t value;
+	size_t i, read = 0;
+
+	srand(3);
+	for (round = 0; round < 2000; round++) {
+		/* Mostly letters, or hardly anything would be a name. */
+		for (i = 0; i < BOARD_PAGE_BYTES; i++)
+			bytes[i] = rand() % 64 == 0
+			    ? (unsigned char)rand()
+			    : (unsigned char)('a' + rand() % 26);
+		for (i = 0; i < BOARD_NNAMED + 2; i++) {
+			if (!board_read_named(b, page, i, name, &value))
+				continue;
+			read++;
+			assert_true(board_is_name(name, strlen(name)));
+			assert_true(value <= BOARD_COUNT_MAX);
+		}
+	}
+	assert_true(read > 0);
+	assert_int_equal(munmap(own, BOARD_PAGE_BYTES), 0);
+}
+
+static void
+a_build_without_names_has_none(void **state)
+{
+	struct board *b = *state;
+	int page = board_adopt(b, make_good_page(), LAYOUT);
+	char name[BOARD_NAME_MAX + 1];
+	uint64_t value;
+
+	assert_int_not_equal(page, -1);
+	assert_false(board_read_named(b, page, 0, name, &value));
+}
+
 #define with_board(f) cmocka_unit_test_setup_teardown(f, open_board, shut_board)
 
 int
@@ -322,6 +420,10 @@ main(void)
 		with_board(no_layout_leads_out_of_the_page),
 		with_board(what_could_shrink_is_not_taken_over),
 		with_board(a_full_pool_takes_nothing_over),
+		cmocka_unit_test(names_are_what_they_are_said_to_be),
+		with_board(a_named_counter_is_read_and_clamped),
+		with_board(whatever_stands_there_what_is_read_is_a_name),
+		with_board(a_build_without_names_has_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,8 @@ make_eventful(void)
 
 	fx.m.nplaces_used = FIXTURE_PLACES;
 	fx.m.totals[BOARD_BYTES_IN] = 123456789012;
+	assert_true(counters_add(&fx.m.counters, "jokes", 12));
+	assert_true(counters_add(&fx.m.counters, "puns_2", 1));
 	fx.m.crashes = 3;
 	fx.m.ops.ticket = fx.m.ops.last_ticket = 70;
 	fx.m.ops.kind = OP_UPGRADE;

@@ -31,15 +31,19 @@ publish(struct board_named *n, const char *name, size_t len)
 struct tine_counter *
 tine_counter(struct tine_child *s, const char *name)
 {
-	struct child *ch = s->child;
-	struct board_named *named = ch->board->named;
+	struct board_named *named;
 	char own[BOARD_NAME_MAX + 1] = "";
+	struct child *ch;
 	size_t i, len;
 
+	if (call_is_foreign(s, "tine_counter"))
+		return NULL;
 	if (name == NULL || !board_is_name(name, len = strlen(name))) {
 		errno = EINVAL;
 		return NULL;
 	}
+	ch = s->child;
+	named = ch->board->named;
 	for (i = 0; i < ch->ncounters; i++) {
 		(void)memcpy(own, named[i].name, BOARD_NAME_MAX);
 		if (strcmp(own, name) == 0)

@@ -36,7 +36,7 @@ is_serving(const struct listener *l)
 static bool
 is_wanted(struct listener *l)
 {
-	const struct child *ch = l->server->child;
+	struct child *ch = l->server->child;
 
 	if (!is_serving(l) || ev_is_active(&l->rest))
 		return false;
@@ -174,12 +174,12 @@ on_error(struct listener *l, int code)
 			take_rest(l);
 		return false;
 	case EMFILE:
-		if (admit_shed(l->server->child))
-			return true;
-		/* FALLTHROUGH */
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
+		/* Ours may make room; others would take what we free. */
+		if (code == EMFILE && admit_shed(l->server->child))
+			return true;
 		fall_sick(l->server->child, code);
 		return false;
 	default:

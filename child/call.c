@@ -70,6 +70,61 @@ call_notice(struct tine_conn *c, enum board_callback what,
 	call_leave(conn_server(c));
 }
 
+/* ---- within another callback, perhaps ---- */
+
+static void
+resume(struct child *ch, const struct doing *was)
+{
+	ch->doing = *was;
+	board_set(ch->board, BOARD_DOING_CALLBACK, was->callback);
+}
+
+void
+call_before_write(struct tine_conn *c)
+{
+	struct child *ch = conn_server(c)->child;
+	const struct doing was = ch->doing;
+	struct tine_conn *current = ch->current;
+
+	if (conn_server(c)->handler.before_write == NULL ||
+	    was.callback == BOARD_IN_BEFORE_WRITE)
+		return;
+	call_notice(c, BOARD_IN_BEFORE_WRITE,
+	    conn_server(c)->handler.before_write);
+	ch->current = current;
+	resume(ch, &was);
+}
+
+void
+call_overflow(struct tine_conn *c, size_t refused)
+{
+	struct child *ch = conn_server(c)->child;
+	const struct doing was = ch->doing;
+	enum tine_action action;
+
+	if (conn_server(c)->handler.overflow == NULL ||
+	    was.callback == BOARD_IN_OVERFLOW)
+		return;
+	call_enter(conn_server(c), c, BOARD_IN_OVERFLOW);
+	action = conn_server(c)->handler.overflow(c, refused);
+	call_leave(conn_server(c));
+	resume(ch, &was);
+	conn_obey(c, action);
+	conn_mark_dirty(c);
+}
+
+void
+call_release(struct tine_conn *c, struct chunk *k)
+{
+	struct child *ch = conn_server(c)->child;
+	const struct doing was = ch->doing;
+
+	call_enter(conn_server(c), c, BOARD_IN_RELEASE);
+	chunk_free(&ch->pool, k);
+	call_leave(conn_server(c));
+	resume(ch, &was);
+}
+
 bool
 call_quiesce(struct tine_conn *c)
 {

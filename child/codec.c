@@ -179,7 +179,8 @@ codec_run(struct tine_conn *c)
 	struct child *ch = conn_server(c)->child;
 
 	c->has_frames = false;
-	while (c->state == CONN_OPEN) {
+	/* A frame may pause or pipe what it came over. */
+	while (c->state == CONN_OPEN && !c->is_paused && !conn_is_piped(c)) {
 		if (c->is_stalled || ch->framing.left == 0) {
 			c->has_frames = true;
 			return;

@@ -12,6 +12,7 @@
 
 #include "child/child.h"
 #include "child/connect.h"
+#include "child/tunnel.h"
 
 static const uint8_t conn_next[CONN_NSTATES] = {
 	[CONN_FREE] = BIT(CONN_CONNECTING) | BIT(CONN_OPEN),
@@ -58,7 +59,7 @@ conn_obey(struct tine_conn *c, enum tine_action action)
 		conn_finish(c, TINE_LOCAL);
 		return;
 	case TINE_ABORT:
-		conn_abort(c, TINE_LOCAL, 0);
+		conn_give_up(c, TINE_LOCAL, 0);
 		return;
 	case TINE_STOP:
 		child_shutdown(conn_server(c));
@@ -87,10 +88,11 @@ conn_call(struct tine_conn *c, enum board_callback what,
 
 /* Nothing that the child keeps may lead to a closed connection. */
 static void
-forget(struct tine_conn *c)
+forget(struct tine_conn *c, enum tine_cause cause)
 {
 	struct child *ch = conn_server(c)->child;
 
+	tunnel_on_close(c, cause);
 	ev_io_stop(ch->loop, &c->io);
 	connect_end(c);
 	deadline_end(c);
@@ -174,7 +176,7 @@ conn_close(struct tine_conn *c, enum tine_cause cause, int err)
 	if (c->state == CONN_CLOSED)
 		return;
 	conn_set_state(c, CONN_CLOSED);
-	forget(c);
+	forget(c, cause);
 	if (!c->is_refused) {
 		call_close(c, cause, err);
 		count_close(c, cause, err);
@@ -186,7 +188,7 @@ void
 conn_unmake(struct tine_conn *c)
 {
 	conn_set_state(c, CONN_CLOSED);
-	forget(c);
+	forget(c, TINE_LOCAL);
 	bury(c);
 }
 
@@ -202,7 +204,7 @@ hand_over(struct tine_conn *c)
 	ev_io_stop(ch->loop, &c->io);
 	conn_set_state(c, CONN_CLOSED);
 	call_detached(c, fd, unread, len);
-	forget(c);
+	forget(c, TINE_LOCAL);
 	count_close(c, TINE_LOCAL, 0);
 	c->io.fd = -1;
 	bury(c);
@@ -231,6 +233,7 @@ conn_finish(struct tine_conn *c, enum tine_cause cause)
 		output_fini(c);
 		c->eof_seen = true;
 	}
+	tunnel_on_close(c, cause);
 	c->cause = (uint8_t)cause;
 	conn_set_state(c, CONN_FLUSHING);
 }
@@ -275,10 +278,14 @@ cause_of_eof(const struct tine_conn *c)
 static bool
 tell_eof(struct tine_conn *c)
 {
-	if (!c->eof_seen || c->eof_told || c->is_congested || c->is_paused ||
-	    c->wants_data || c->has_frames)
+	if (!c->eof_seen || c->eof_told || c->is_paused || c->wants_data ||
+	    c->has_frames || (c->is_congested && !conn_is_piped(c)))
 		return false;
 	c->eof_told = true;
+	if (conn_is_piped(c)) {
+		tunnel_on_eof(c);
+		return false;
+	}
 	if (conn_server(c)->handler.eof == NULL) {
 		conn_finish(c, cause_of_eof(c));
 		return false;
@@ -307,6 +314,20 @@ on_overflow(struct tine_conn *c)
 		conn_close(c, TINE_OVERFLOW, 0);
 }
 
+/* Its output is out, and there will be no more: say so. When the peer has said
+ * so too there is nothing left to happen. */
+static void
+half_close(struct tine_conn *c)
+{
+	if (!c->is_fin_sent && shutdown(c->io.fd, SHUT_WR) == -1) {
+		conn_give_up(c, conn_cause_of(errno), errno);
+		return;
+	}
+	c->is_fin_sent = true;
+	if (c->eof_told)
+		conn_finish(c, TINE_PEER_EOF);
+}
+
 /* True when a callback ran, whose output must be sent. */
 static bool
 advance(struct tine_conn *c, bool *asked)
@@ -325,6 +346,8 @@ advance(struct tine_conn *c, bool *asked)
 		if (conn_server(c)->child->staged > 0)
 			return true;
 	}
+	if (c->state == CONN_OPEN && c->is_half_closed && output_bytes(c) == 0)
+		half_close(c);
 	if (c->state == CONN_FLUSHING && output_bytes(c) == 0) {
 		if (c->is_detaching)
 			hand_over(c);
@@ -344,7 +367,9 @@ arm(struct tine_conn *c)
 	 * two calls to epoll. */
 	if (conn_may_read(c) || c->is_waiting)
 		want |= EV_READ;
-	if (output_bytes(c) > 0 || (c->state == CONN_OPEN && c->is_congested))
+	if ((output_bytes(c) > 0 ||
+		(c->state == CONN_OPEN && c->is_congested)) &&
+	    !c->is_dry && !output_is_held(c))
 		want |= EV_WRITE;
 	if (ev_is_active(&c->io)) {
 		if ((c->io.events & (EV_READ | EV_WRITE)) == want)
@@ -367,16 +392,17 @@ conn_settle(struct tine_conn *c)
 		return;
 	do {
 		if (c->is_given_up)
-			conn_abort(c, (enum tine_cause)c->cause,
-			    c->cause == TINE_ERROR ? ENOMEM : 0);
+			conn_abort(c, (enum tine_cause)c->cause, c->err);
 		if (c->state == CONN_CLOSED)
 			break;
 		input_settle(c);
-		if (output_bytes(c) > 0 && !c->is_blocked)
+		if (output_bytes(c) > 0 && !c->is_blocked && !c->is_dry &&
+		    !output_is_held(c))
 			call_notice(c, BOARD_IN_BEFORE_WRITE,
 			    conn_server(c)->handler.before_write);
 		output_flush(c);
-	} while (c->state != CONN_CLOSED && advance(c, &asked));
+	} while (
+	    c->is_given_up || (c->state != CONN_CLOSED && advance(c, &asked)));
 	ch->current = NULL;
 	codec_settle(c);
 	if (c->state == CONN_CLOSED)
@@ -603,12 +629,14 @@ conn_again(struct tine_conn *c)
 }
 
 void
-conn_give_up(struct tine_conn *c, int err)
+conn_give_up(struct tine_conn *c, enum tine_cause cause, int err)
 {
-	if (c->state != CONN_OPEN && c->state != CONN_FLUSHING)
+	if (c->state == CONN_CLOSED || c->is_given_up)
 		return;
+	conn_finish(c, cause);
 	c->is_given_up = true;
-	conn_finish(c, err == 0 ? TINE_LOCAL : TINE_ERROR);
+	c->cause = (uint8_t)cause;
+	c->err = (uint8_t)err;
 	conn_mark_dirty(c);
 }
 

@@ -13,6 +13,7 @@
 #include "shared/board.h"
 
 #include "child/chain.h"
+#include "child/chunk.h"
 #include "child/peers.h"
 
 struct child;
@@ -60,17 +61,14 @@ struct deadline_list {
 	struct tine_child *server;
 };
 
-struct chunk;
 /* Output that waits for the kernel, but for what is staged: that comes before
  * it. */
 struct output {
-	STAILQ_HEAD(, chunk) queue; /* never empty */
-	size_t bytes;               /* in chunks and files */
-	size_t size;                /* of this, for the pool */
+	struct chunk_list queue; /* never empty */
+	size_t bytes;            /* in the queue */
+	ev_io pipe;              /* the first in the queue, while it is dry */
 };
 
-struct connect;
-struct own_deadlines;
 /* What few connections need, or none for long. */
 struct conn_extra {
 	struct tine_conn *conn;
@@ -81,6 +79,7 @@ struct conn_extra {
 	struct deadline life;      /* with a configured lifetime */
 	bool is_life_listed;
 	TAILQ_ENTRY(conn_extra) waiting; /* for a turn, see codec.c */
+	struct tine_conn *partner;       /* see tunnel.c, or NULL */
 	/* for the level debug: */
 	bool is_traced;
 	double opened; /* child_now() */
@@ -108,6 +107,12 @@ struct tine_conn {
 	bool is_blocked : 1;      /* the socket took less than it was given */
 	bool is_congested : 1;    /* past output-high */
 	bool is_stalled : 1;      /* past output: reading stops */
+	uint8_t err;              /* errno of is_given_up, or 0 */
+	uint8_t policy : 2;       /* enum tine_policy */
+	bool is_corked : 1;       /* output waits for more of it */
+	bool is_dry : 1;          /* output waits for a pipe */
+	bool is_half_closed : 1;  /* FIN when the output is out */
+	bool is_fin_sent : 1;     /* it was */
 	bool is_paused : 1;       /* the handler wants no more input */
 	bool wants_data : 1;      /* in the next turn, with what is there */
 	bool is_given_up : 1;     /* to be reset when no callback runs */
@@ -195,6 +200,12 @@ enum tine_action call_action(struct tine_conn *, enum board_callback,
 /* As call_action; NULL is accepted. */
 void call_notice(struct tine_conn *, enum board_callback,
     void (*fn)(struct tine_conn *));
+/* These two run within other callbacks too. */
+void call_before_write(struct tine_conn *);
+/* The output has reached its cap, and so many bytes more are not taken. */
+void call_overflow(struct tine_conn *, size_t refused);
+/* Free a chunk of bytes that are the handler's. */
+void call_release(struct tine_conn *, struct chunk *);
 bool call_quiesce(struct tine_conn *);
 /* The handler's codec; conn_settle() must follow, also after the next. */
 int call_decode(struct tine_conn *, const void *in, size_t len,
@@ -210,6 +221,13 @@ conn_server(const struct tine_conn *c)
 }
 
 /* ---- conn.c ---- */
+/* Does another connection get its input? */
+static inline bool
+conn_is_piped(const struct tine_conn *c)
+{
+	return c->extra != NULL && c->extra->partner != NULL;
+}
+
 /* What is rare about it, made when it is first needed; NULL: no memory. To look
  * only, c->extra will do. */
 struct conn_extra *conn_extra(struct tine_conn *);
@@ -250,8 +268,10 @@ void conn_mark_dirty(struct tine_conn *);
  * come first, and the loop does not wait. Also from within its callbacks. */
 void conn_again(struct tine_conn *);
 /* Reset it as soon as no callback of it runs; its output is lost. err is an
- * errno value, or 0 when the handler wants it so. */
-void conn_give_up(struct tine_conn *, int err);
+ * errno value or 0. */
+void conn_give_up(struct tine_conn *, enum tine_cause, int err);
+/* Do what a callback asked for. */
+void conn_obey(struct tine_conn *, enum tine_action);
 /* Settle the dirty and free the dead. */
 void conn_sweep(struct child *);
 /* Run a callback of the handler, if it has it, and obey. */
@@ -310,8 +330,15 @@ void codec_forget(struct tine_conn *);
 #define FRAMING_STRIP_MAX 255
 
 /* ---- output.c ---- */
-/* Send what can be sent, at most budget.bytes; may close. */
+/* Take all bytes of iov, len of them, into the stage or the queue. -1: ENOMEM,
+ * and nothing has changed. */
+int output_add(struct tine_conn *, const struct iovec *, int n, size_t len);
+/* The same with a chunk; on -1 it stays the caller's. */
+int output_add_chunk(struct tine_conn *, struct chunk *);
+/* Send what can be sent, at most budget.bytes; may give the connection up. */
 void output_flush(struct tine_conn *);
+/* It is corked, and not so much that it goes out all the same. */
+bool output_is_held(const struct tine_conn *);
 void output_fini(struct tine_conn *);
 /* Staged, queued and in files. */
 size_t output_bytes(const struct tine_conn *);

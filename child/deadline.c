@@ -306,7 +306,8 @@ phase_of(const struct tine_conn *c)
 {
 	if (c->state == CONN_LINGERING)
 		return DEADLINE_LINGER;
-	if (output_bytes(c) > 0)
+	/* What waits for a pipe or for the handler is not the peer's fault. */
+	if (output_bytes(c) > 0 && !c->is_dry && !output_is_held(c))
 		return DEADLINE_WRITE;
 	/* Who is not read cannot be late. */
 	if (c->is_paused)

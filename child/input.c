@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "child/child.h"
+#include "child/tunnel.h"
 
 /* So much of the scratch is not copied but kept with it. */
 #define KEEP_WHOLE_BYTES (SCRATCH_BYTES / 2)
@@ -176,7 +177,9 @@ input_present(struct tine_conn *c)
 	struct tine_child *s = conn_server(c);
 
 	c->wants_data = false;
-	if (s->handler.codec != NULL)
+	if (conn_is_piped(c))
+		tunnel_move(c);
+	else if (s->handler.codec != NULL)
 		codec_run(c);
 	else if (s->handler.data == NULL)
 		tine_consume(c, tine_buffered(c));

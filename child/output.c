@@ -2,34 +2,23 @@
 /*
  * output.c: bytes from the handler to the peer. Runs in children. What a
  * callback writes is gathered in one stage and sent with one call when it
- * returns. What the kernel does not take is queued in chunks, with files
- * between them, and the write event is armed only while something is queued.
- * The staged bytes always come before the queued ones.
+ * returns. What the kernel does not take is queued in chunks, with files and
+ * pipes between them, and the write event is armed only while something is
+ * queued. The staged bytes always come before the queued ones.
  */
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "child/child.h"
+#include "child/tunnel.h"
 
-#define CHUNK_BYTES 16384
-#define CHUNK_BYTES_MIN 2048
-#define IOVECS 16
-#define NOT_A_FILE (-1)
+#define CHUNK_BYTES_MIN (2048 - sizeof(struct chunk))
 
-/* A piece of the queue: bytes, or a part of a file. */
-struct chunk {
-	STAILQ_ENTRY(chunk) entry;
-	size_t size; /* of it all, for the pool */
-	int fd;      /* owned, or NOT_A_FILE */
-	off_t off;
-	size_t start, end; /* of bytes; of a file: 0 and what is left */
-	char bytes[];
-};
+_Static_assert(sizeof(struct output) <= POOL_SIZE_MIN,
+    "its size need not be remembered");
 
 static struct pool *
 pool_of(const struct tine_conn *c)
@@ -37,45 +26,14 @@ pool_of(const struct tine_conn *c)
 	return &conn_server(c)->child->pool;
 }
 
-static size_t
-chunk_left(const struct chunk *k)
-{
-	return k->end - k->start;
-}
-
-static size_t
-chunk_room(const struct chunk *k)
-{
-	return k->fd == NOT_A_FILE ? k->size - sizeof(*k) - k->end : 0;
-}
-
-static struct chunk *
-chunk_new(struct tine_conn *c, size_t bytes)
-{
-	size_t want = sizeof(struct chunk) + bytes, size;
-	struct chunk *k;
-
-	k = pool_get(pool_of(c), MIN_OF(want, CHUNK_BYTES), &size);
-	if (k != NULL)
-		*k = (struct chunk){ .size = size, .fd = NOT_A_FILE };
-	return k;
-}
-
 static void
-chunk_free(struct tine_conn *c, struct chunk *k)
+free_chunk(struct tine_conn *c, struct chunk *k)
 {
-	closefd(&k->fd);
-	pool_put(pool_of(c), k, k->size);
-}
-
-static size_t
-chunk_fill(struct chunk *k, const char *bytes, size_t len)
-{
-	size_t n = MIN_OF(len, chunk_room(k));
-
-	(void)memcpy(k->bytes + k->end, bytes, n);
-	k->end += n;
-	return n;
+	/* Only this kind runs a handler's code. */
+	if (k->kind == CHUNK_REF)
+		call_release(c, k);
+	else
+		chunk_free(pool_of(c), k);
 }
 
 static size_t
@@ -99,6 +57,19 @@ clear_stage(struct child *ch)
 	ch->stager = NULL;
 }
 
+/* ---- the queue ---- */
+
+static void
+on_pipe(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct tine_conn *c = w->data;
+
+	(void)revents;
+	ev_io_stop(loop, w);
+	c->is_dry = false;
+	conn_settle(c);
+}
+
 /* The head of the queue is there as long as something is queued. */
 static int
 make_queue(struct tine_conn *c)
@@ -109,10 +80,14 @@ make_queue(struct tine_conn *c)
 	if (c->output != NULL)
 		return 0;
 	out = pool_get(pool_of(c), sizeof(*out), &size);
-	if (out == NULL)
+	if (out == NULL) {
+		errno = ENOMEM;
 		return -1;
-	*out = (struct output){ .size = size };
+	}
 	STAILQ_INIT(&out->queue);
+	out->bytes = 0;
+	ev_init(&out->pipe, on_pipe);
+	out->pipe.data = c;
 	c->output = out;
 	return 0;
 }
@@ -125,49 +100,119 @@ drop_queue(struct tine_conn *c)
 
 	if (out == NULL)
 		return;
+	ev_io_stop(conn_server(c)->child->loop, &out->pipe);
+	c->is_dry = false;
+	c->output = NULL;
 	while ((k = STAILQ_FIRST(&out->queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&out->queue, entry);
-		chunk_free(c, k);
+		free_chunk(c, k);
 	}
-	pool_put(pool_of(c), out, out->size);
-	c->output = NULL;
+	pool_put(pool_of(c), out, POOL_SIZE_MIN);
 }
 
-/* Make chunks that hold the bytes, at the end of the queue; -1: no memory, and
- * the queue is as it was. */
-static int
-queue_bytes(struct tine_conn *c, const char *bytes, size_t len)
+int
+output_add_chunk(struct tine_conn *c, struct chunk *k)
 {
-	STAILQ_HEAD(, chunk) made = STAILQ_HEAD_INITIALIZER(made);
-	struct chunk *last = NULL, *k;
-	size_t room, done;
+	if (make_queue(c) == -1)
+		return -1;
+	STAILQ_INSERT_TAIL(&c->output->queue, k, entry);
+	c->output->bytes += k->left;
+	return 0;
+}
 
-	if (len == 0)
-		return 0;
-	if (c->output != NULL)
-		last = STAILQ_LAST(&c->output->queue, chunk, entry);
-	room = last == NULL ? 0 : MIN_OF(len, chunk_room(last));
-	done = room;
+/* Fill the last chunk of a list, or `last` before it, and new ones behind. */
+static int
+fill_chunks(struct tine_conn *c, struct chunk_list *list, struct chunk *last,
+    const char *bytes, size_t len)
+{
+	struct chunk *k =
+	    STAILQ_EMPTY(list) ? last : STAILQ_LAST(list, chunk, entry);
+	size_t done = k == NULL ? 0 : chunk_fill(k, bytes, len);
 
 	while (done < len) {
-		k = chunk_new(c, MAX_OF(len - done, CHUNK_BYTES_MIN));
+		k = chunk_new(pool_of(c), CHUNK_BYTES,
+		    MAX_OF(len - done, CHUNK_BYTES_MIN));
 		if (k == NULL)
-			break;
+			return -1;
 		done += chunk_fill(k, bytes + done, len - done);
-		STAILQ_INSERT_TAIL(&made, k, entry);
+		STAILQ_INSERT_TAIL(list, k, entry);
 	}
-	if (done < len || make_queue(c) == -1) {
-		while ((k = STAILQ_FIRST(&made)) != NULL) {
-			STAILQ_REMOVE_HEAD(&made, entry);
-			chunk_free(c, k);
+	return 0;
+}
+
+/* Put what iov has, but for the first `skip` bytes, into `last`, if there is
+ * one, and new chunks. -1: no memory, and the list is empty. */
+static int
+make_chunks(struct tine_conn *c, struct chunk_list *list, struct chunk *last,
+    const struct iovec *iov, int n, size_t skip)
+{
+	struct chunk *k;
+	size_t miss;
+
+	for (; n > 0; iov++, n--) {
+		miss = MIN_OF(skip, iov->iov_len);
+		skip -= miss;
+		if (fill_chunks(c, list, last,
+			(const char *)iov->iov_base + miss,
+			iov->iov_len - miss) == 0)
+			continue;
+		while ((k = STAILQ_FIRST(list)) != NULL) {
+			STAILQ_REMOVE_HEAD(list, entry);
+			chunk_free(pool_of(c), k);
 		}
 		errno = ENOMEM;
 		return -1;
 	}
-	if (room > 0)
-		(void)chunk_fill(last, bytes, room);
+	return 0;
+}
+
+/* The len bytes of iov that are behind the first `skip`, to the end of the
+ * queue; -1: no memory, and the queue is as it was. */
+static int
+queue_bytes(struct tine_conn *c, const struct iovec *iov, int n, size_t skip,
+    size_t len)
+{
+	struct chunk_list made = STAILQ_HEAD_INITIALIZER(made);
+	struct chunk *last;
+	size_t left = 0;
+
+	if (len == 0)
+		return 0;
+	if (make_queue(c) == -1)
+		return -1;
+	last = STAILQ_LAST(&c->output->queue, chunk, entry);
+	if (last != NULL)
+		left = last->left;
+	if (make_chunks(c, &made, last, iov, n, skip) == -1) {
+		if (last == NULL)
+			drop_queue(c);
+		else
+			chunk_cut(last, left);
+		return -1;
+	}
 	STAILQ_CONCAT(&c->output->queue, &made);
 	c->output->bytes += len;
+	return 0;
+}
+
+int
+output_add(struct tine_conn *c, const struct iovec *iov, int n, size_t len)
+{
+	struct child *ch = conn_server(c)->child;
+	size_t staged = 0, part, left;
+
+	if (ch->current == c && c->output == NULL)
+		staged = MIN_OF(len, STAGE_BYTES - ch->staged);
+	if (queue_bytes(c, iov, n, staged, len - staged) == -1)
+		return -1;
+	if (staged == 0)
+		return 0;
+	for (left = staged; left > 0; iov++, left -= part) {
+		part = MIN_OF(left, iov->iov_len);
+		(void)memcpy(ch->stage + ch->staged, iov->iov_base, part);
+		ch->staged += part;
+	}
+	ch->stager = c;
 	return 0;
 }
 
@@ -176,9 +221,9 @@ output_fini(struct tine_conn *c)
 {
 	struct child *ch = conn_server(c)->child;
 
-	drop_queue(c);
 	if (ch->stager == c)
 		clear_stage(ch);
+	drop_queue(c);
 }
 
 /* ---- sending ---- */
@@ -199,28 +244,27 @@ on_send_error(struct tine_conn *c)
 	if (errno == EAGAIN)
 		c->is_blocked = true;
 	else if (errno != EINTR)
-		conn_close(c, conn_cause_of(errno), errno);
+		conn_give_up(c, conn_cause_of(errno), errno);
 }
 
-/* What the kernel did not take of the stage goes before the queue. */
+/* What is staged goes before the queue, but for what was sent of it. */
 static void
 unstage(struct tine_conn *c, size_t from)
 {
 	struct child *ch = conn_server(c)->child;
-	struct output *later = c->output;
+	struct chunk_list made = STAILQ_HEAD_INITIALIZER(made);
+	const struct iovec iov = { ch->stage, ch->staged };
+	size_t len = ch->staged - from;
 
-	c->output = NULL;
-	if (queue_bytes(c, ch->stage + from, ch->staged - from) == -1) {
-		c->output = later;
-		conn_close(c, TINE_ERROR, ENOMEM);
+	clear_stage(ch);
+	if (make_queue(c) == -1 ||
+	    make_chunks(c, &made, NULL, &iov, 1, from) == -1) {
+		conn_give_up(c, TINE_ERROR, ENOMEM);
 		return;
 	}
-	clear_stage(ch);
-	if (later == NULL)
-		return;
-	STAILQ_CONCAT(&c->output->queue, &later->queue);
-	c->output->bytes += later->bytes;
-	pool_put(pool_of(c), later, later->size);
+	STAILQ_CONCAT(&made, &c->output->queue);
+	STAILQ_CONCAT(&c->output->queue, &made);
+	c->output->bytes += len;
 }
 
 static void
@@ -228,23 +272,23 @@ flush_stage(struct tine_conn *c)
 {
 	struct child *ch = conn_server(c)->child;
 	int more = c->output == NULL ? 0 : MSG_MORE;
-	ssize_t n;
+	ssize_t n = -1;
 
-	n = send(c->io.fd, ch->stage, ch->staged, MSG_NOSIGNAL | more);
-	if (n == -1) {
-		on_send_error(c);
-		if (c->state == CONN_CLOSED)
-			return;
-		n = 0;
-	} else {
-		sent(c, (size_t)n);
+	if (!c->is_blocked) {
+		n = send(c->io.fd, ch->stage, ch->staged, MSG_NOSIGNAL | more);
+		if (n == -1)
+			on_send_error(c);
+		else
+			sent(c, (size_t)n);
 	}
-	if ((size_t)n == ch->staged) {
+	if (c->is_given_up)
+		return;
+	if (n != -1 && (size_t)n == ch->staged) {
 		clear_stage(ch);
 		return;
 	}
 	c->is_blocked = true;
-	unstage(c, (size_t)n);
+	unstage(c, n == -1 ? 0 : (size_t)n);
 }
 
 /* Take n sent bytes off the front of the queue. */
@@ -253,71 +297,45 @@ drop(struct tine_conn *c, size_t n)
 {
 	struct output *out = c->output;
 	struct chunk *k;
+	size_t part;
 
 	sent(c, n);
 	out->bytes -= n;
 	while ((k = STAILQ_FIRST(&out->queue)) != NULL) {
-		if (chunk_left(k) > n) {
-			k->start += n;
+		part = MIN_OF(n, k->left);
+		chunk_advance(k, part);
+		n -= part;
+		if (k->left > 0)
 			return;
-		}
-		n -= chunk_left(k);
 		STAILQ_REMOVE_HEAD(&out->queue, entry);
-		chunk_free(c, k);
+		free_chunk(c, k);
 	}
 	drop_queue(c);
 }
 
 static size_t
-send_chunks(struct tine_conn *c)
+send_queue(struct tine_conn *c, size_t budget)
 {
-	struct iovec iov[IOVECS];
-	struct msghdr msg = { .msg_iov = iov };
-	struct chunk *k;
-	size_t asked = 0;
-	ssize_t n;
+	struct output *out = c->output;
+	struct chunk *k = STAILQ_FIRST(&out->queue);
+	size_t asked;
+	ssize_t n = chunk_send(k, c->io.fd, budget, &asked);
 
-	STAILQ_FOREACH(k, &c->output->queue, entry) {
-		if (k->fd != NOT_A_FILE || msg.msg_iovlen == IOVECS)
-			break;
-		iov[msg.msg_iovlen].iov_base = k->bytes + k->start;
-		iov[msg.msg_iovlen++].iov_len = chunk_left(k);
-		asked += chunk_left(k);
+	if (n > 0) {
+		/* Of a pipe it is unknown who had less. */
+		c->is_blocked = (size_t)n < asked && k->kind != CHUNK_PIPE;
+		drop(c, (size_t)n);
+		return (size_t)n;
 	}
-	n = sendmsg(c->io.fd, &msg, MSG_NOSIGNAL | (k == NULL ? 0 : MSG_MORE));
-	if (n == -1) {
+	if (errno == EAGAIN && chunk_is_dry(k)) {
+		c->is_dry = true;
+		ev_io_modify(&out->pipe, EV_READ);
+		ev_io_set(&out->pipe, k->fd, EV_READ);
+		ev_io_start(conn_server(c)->child->loop, &out->pipe);
+	} else {
 		on_send_error(c);
-		return 0;
 	}
-	drop(c, (size_t)n);
-	c->is_blocked = (size_t)n < asked;
-	return (size_t)n;
-}
-
-static size_t
-send_file(struct tine_conn *c, struct chunk *k, size_t budget)
-{
-	size_t asked = MIN_OF(chunk_left(k), budget);
-	ssize_t n;
-
-	n = sendfile(c->io.fd, k->fd, &k->off, asked);
-	if (n == -1 && errno != EAGAIN && errno != EINTR) {
-		conn_abort(c, conn_cause_of(errno), errno);
-		return 0;
-	}
-	if (n == -1) {
-		on_send_error(c);
-		return 0;
-	}
-	if (n == 0) {
-		/* The file is shorter than what was promised: only a reset
-		 * tells the peer that it did not get everything. */
-		conn_abort(c, TINE_ERROR, EIO);
-		return 0;
-	}
-	drop(c, (size_t)n);
-	c->is_blocked = (size_t)n < asked;
-	return (size_t)n;
+	return 0;
 }
 
 /* drained comes with the next write event; without it there is none. */
@@ -327,134 +345,38 @@ relax(struct tine_conn *c)
 	if (output_bytes(c) > conn_server(c)->limits.output_low)
 		return;
 	c->is_stalled = false;
-	if (conn_server(c)->handler.drained == NULL)
+	if (conn_server(c)->handler.drained == NULL || conn_is_piped(c))
 		c->is_congested = false;
+	tunnel_on_drained(c);
+}
+
+bool
+output_is_held(const struct tine_conn *c)
+{
+	return c->is_corked && c->state == CONN_OPEN &&
+	    output_bytes(c) < STAGE_BYTES;
 }
 
 void
 output_flush(struct tine_conn *c)
 {
 	size_t budget = conn_server(c)->budget_bytes, n;
-	struct chunk *k;
 
+	if (output_is_held(c)) {
+		if (staged_bytes(c) > 0)
+			unstage(c, 0);
+		return;
+	}
 	if (staged_bytes(c) > 0)
 		flush_stage(c);
-	while (c->state != CONN_CLOSED && c->output != NULL && !c->is_blocked &&
-	    budget > 0) {
-		k = STAILQ_FIRST(&c->output->queue);
-		n = k->fd == NOT_A_FILE ? send_chunks(c)
-					: send_file(c, k, budget);
+	while (c->output != NULL && !c->is_given_up && !c->is_blocked &&
+	    !c->is_dry && budget > 0) {
+		n = send_queue(c, budget);
 		budget -= MIN_OF(budget, n);
 	}
-	if (c->state == CONN_CLOSED)
+	if (c->is_given_up)
 		return;
 	if (c->output == NULL)
 		c->is_blocked = false;
 	relax(c);
-}
-
-/* ---- tine.h ---- */
-
-static int
-refuse(const struct tine_conn *c, const char *call)
-{
-	if (call_is_foreign(conn_server(c), call))
-		return -1;
-	if (c->state != CONN_OPEN && c->state != CONN_CONNECTING)
-		errno = EPIPE;
-	else if (output_bytes(c) >= conn_server(c)->limits.output)
-		errno = ENOBUFS;
-	else
-		return 0;
-	return -1;
-}
-
-static void
-added(struct tine_conn *c)
-{
-	const struct conf_limits *limits = &conn_server(c)->limits;
-	size_t bytes = output_bytes(c);
-
-	c->is_congested |= bytes > limits->output_high;
-	c->is_stalled |= bytes >= limits->output;
-	conn_mark_dirty(c);
-}
-
-static int
-put(struct tine_conn *c, const char *p, size_t len)
-{
-	struct child *ch = conn_server(c)->child;
-	size_t n = 0;
-
-	if (ch->current == c && c->output == NULL)
-		n = MIN_OF(len, STAGE_BYTES - ch->staged);
-	if (queue_bytes(c, p + n, len - n) == -1)
-		return -1;
-	if (n > 0) {
-		(void)memcpy(ch->stage + ch->staged, p, n);
-		ch->staged += n;
-		ch->stager = c;
-	}
-	added(c);
-	return 0;
-}
-
-int
-tine_write(struct tine_conn *c, const void *bytes, size_t len)
-{
-	return refuse(c, "tine_write") == -1 ? -1 : put(c, bytes, len);
-}
-
-int
-tine_writev(struct tine_conn *c, const struct iovec *iov, int n)
-{
-	int i;
-
-	if (refuse(c, "tine_writev") == -1)
-		return -1;
-	for (i = 0; i < n; i++)
-		if (put(c, iov[i].iov_base, iov[i].iov_len) == -1) {
-			/* Half of it would be a lie. */
-			conn_abort(c, TINE_ERROR, ENOMEM);
-			return -1;
-		}
-	return 0;
-}
-
-int
-tine_sendfile(struct tine_conn *c, int fd, off_t off, size_t len)
-{
-	struct chunk *k;
-
-	if (refuse(c, "tine_sendfile") == -1 || (k = chunk_new(c, 0)) == NULL) {
-		closefd(&fd);
-		return -1;
-	}
-	k->fd = fd;
-	k->off = off;
-	k->end = len;
-	if (len == 0 || make_queue(c) == -1) {
-		chunk_free(c, k);
-		return len == 0 ? 0 : -1;
-	}
-	STAILQ_INSERT_TAIL(&c->output->queue, k, entry);
-	c->output->bytes += len;
-	added(c);
-	return 0;
-}
-
-size_t
-tine_unsent(const struct tine_conn *c)
-{
-	if (call_is_foreign(conn_server(c), "tine_unsent"))
-		return 0;
-	return output_bytes(c);
-}
-
-bool
-tine_is_congested(const struct tine_conn *c)
-{
-	if (call_is_foreign(conn_server(c), "tine_is_congested"))
-		return false;
-	return c->is_congested;
 }

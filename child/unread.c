@@ -68,7 +68,7 @@ tine_peek(struct tine_conn *c, size_t *len)
 	if (bytes != NULL)
 		return bytes;
 	/* It cannot be told, and part of it would be taken for all. */
-	conn_give_up(c, ENOMEM);
+	conn_give_up(c, TINE_ERROR, ENOMEM);
 	*len = 0;
 	return "";
 }

@@ -34,6 +34,8 @@ const char *const board_callback_names[BOARD_NCALLBACKS] = {
 	[BOARD_IN_DETACHED] = "detached",
 	[BOARD_IN_DATAGRAM] = "datagram",
 	[BOARD_IN_FRAME] = "frame",
+	[BOARD_IN_OVERFLOW] = "overflow",
+	[BOARD_IN_RELEASE] = "release",
 };
 
 const char *const board_cause_names[BOARD_NCAUSES] = {

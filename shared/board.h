@@ -87,6 +87,8 @@ enum board_callback {
 	BOARD_IN_DETACHED,
 	BOARD_IN_DATAGRAM,
 	BOARD_IN_FRAME,
+	BOARD_IN_OVERFLOW,
+	BOARD_IN_RELEASE, /* of bytes written by reference */
 	BOARD_NCALLBACKS
 };
 /* "no callback", "start", ... */

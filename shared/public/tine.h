@@ -166,6 +166,10 @@ struct tine_handler {
 	 * called for such a connection. */
 	const char *busy;
 	size_t busy_len;
+	/* A write of `refused` bytes met the cap of a connection that has
+	 * TINE_POLICY_CALL; it runs within the callback that wrote. The write
+	 * fails, whatever this returns. */
+	enum tine_action (*overflow)(struct tine_conn *, size_t refused);
 };
 
 /*
@@ -237,7 +241,7 @@ TINE_EXPORT void tine_consume(struct tine_conn *, size_t len);
  * called soon if there is input, although nothing new has come.
  */
 TINE_EXPORT void tine_pause(struct tine_conn *);
-/* Read again. */
+/* The opposite of tine_pause(). */
 TINE_EXPORT void tine_resume(struct tine_conn *);
 
 /*
@@ -264,13 +268,25 @@ TINE_EXPORT void tine_slice_unref(struct tine_slice *);
 
 /*
  * Queue a copy of the bytes; what a callback writes goes out together when it
- * returns. 0; or -1 and errno: EPIPE the connection is closing, ENOBUFS when
- * `output` was reached before this call (a write that begins under it is taken
- * whole), ENOMEM.
+ * returns. 0; or -1 and errno: EPIPE the connection is closing or half closed,
+ * ENOBUFS when `output` was reached before this call (a write that begins under
+ * it is taken whole; see tine_set_policy()), ENOMEM. Allowed in every callback,
+ * for every connection of the child.
  */
 TINE_EXPORT int tine_write(struct tine_conn *, const void *, size_t);
-/* The pieces one after the other, all or none of them; as tine_write(). */
+/* The same with n pieces, which are taken together or not at all. */
 TINE_EXPORT int tine_writev(struct tine_conn *, const struct iovec *, int n);
+/*
+ * Queue the bytes themselves: they must stay as they are until release(arg),
+ * which is called exactly once, when they are out or lost; perhaps before this
+ * call returns, and perhaps within other callbacks. On -1 it is not called. For
+ * large pieces: each costs a record. Errors as tine_write().
+ */
+TINE_EXPORT int tine_write_ref(struct tine_conn *, const void *, size_t,
+    void (*release)(void *arg), void *arg);
+/* Queue a slice, with a reference of its own: the caller keeps his. Errors as
+ * tine_write(). */
+TINE_EXPORT int tine_write_slice(struct tine_conn *, const struct tine_slice *);
 /*
  * Queue len bytes of the regular file fd from offset off, behind what was
  * written before. The server owns fd from here on, also on failure, and closes
@@ -279,11 +295,47 @@ TINE_EXPORT int tine_writev(struct tine_conn *, const struct iovec *, int n);
  */
 TINE_EXPORT int tine_sendfile(struct tine_conn *, int fd, off_t off,
     size_t len);
+/*
+ * Queue len bytes that come out of the pipe fd, by and by: the output behind
+ * them waits, and the write timeout does not run while the pipe has nothing.
+ * The server owns fd from here on, also on failure, and makes it non-blocking.
+ * When the pipe ends earlier the connection is reset. Errors as tine_write(),
+ * and EINVAL: fd is no pipe.
+ */
+TINE_EXPORT int tine_splice(struct tine_conn *, int fd, size_t len);
+/* Gather what callbacks write, until tine_uncork() or tine_flush(), or until it
+ * is 64 KiB. Does not hold up a close. Harmless twice. */
+TINE_EXPORT void tine_cork(struct tine_conn *);
+/* The opposite of tine_cork(); what was gathered goes out. */
+TINE_EXPORT void tine_uncork(struct tine_conn *);
+/* Send what was written, as much as the kernel takes, before this returns. 0;
+ * or -1 with errno EPIPE when it is closing or could not be sent to. */
+TINE_EXPORT int tine_flush(struct tine_conn *);
+
+/* What becomes of a write when `output` is reached. */
+enum tine_policy {
+	TINE_REFUSE,       /* -1 with errno ENOBUFS; the default */
+	TINE_POLICY_CLOSE, /* the same, and a reset with cause TINE_OVERFLOW */
+	TINE_POLICY_DROP,  /* 0, but the bytes are lost */
+	TINE_POLICY_CALL   /* as TINE_REFUSE, after the overflow callback */
+};
+/* Choose it for this connection. */
+TINE_EXPORT void tine_set_policy(struct tine_conn *, enum tine_policy);
 /* Bytes of output that the kernel has not taken yet. */
 TINE_EXPORT size_t tine_unsent(const struct tine_conn *);
 /* Output has passed `output-high` and drained was not called since. */
 TINE_EXPORT bool tine_is_congested(const struct tine_conn *);
 
+/*
+ * From now on each of the two connections gets what the other one's peer says,
+ * with nothing between: no data, eof or drained comes. Input that was left goes
+ * first. When one peer takes less than the other one says, that one is not
+ * read; an end of file is passed on, and when one connection ends so does the
+ * other: after its output if all went well, else with a reset. close comes as
+ * usual. 0; or -1 and errno: EINVAL the same connection twice, or one that is
+ * piped already, EPIPE one is closing, ENOMEM.
+ */
+TINE_EXPORT int tine_pipe(struct tine_conn *, struct tine_conn *);
 /* ---- messages ---- */
 
 /*
@@ -432,6 +484,13 @@ TINE_EXPORT int tine_reply(struct tine_conn *, const void *, size_t);
 
 /* ---- the connection ---- */
 
+/* Reset it as soon as its callback has returned, as if that returned
+ * TINE_ABORT. Unsent output is lost. Harmless twice. */
+TINE_EXPORT void tine_abort(struct tine_conn *);
+/* Tell the peer, when the output is out, that there will be no more; input goes
+ * on. Ends the connection when the peer has ended his side. Harmless twice. 0;
+ * or -1 with errno EPIPE: it is closing. */
+TINE_EXPORT int tine_shutdown_write(struct tine_conn *);
 /* Close when the output is out, as if the callback returned TINE_CLOSE. No
  * further data, eof or drained callback comes. Harmless twice. */
 TINE_EXPORT void tine_close(struct tine_conn *);

@@ -18,6 +18,7 @@ static struct {
 	unsigned act_on; /* the number of the message to act on */
 	enum tine_action action;
 	bool closes;   /* by tine_close() */
+	bool pauses;   /* by tine_pause() */
 	bool replies;  /* with the message */
 	size_t answer; /* or with so many bytes */
 	size_t rest;   /* what eof saw */
@@ -45,6 +46,8 @@ on_frame(struct tine_conn *c, const void *bytes, size_t len)
 		return TINE_OK;
 	if (seen.closes)
 		tine_close(c);
+	if (seen.pauses)
+		tine_pause(c);
 	return seen.action;
 }
 
@@ -421,6 +424,24 @@ lines_with_little_output(void **state)
 	limits->output_low = 16 << 10;
 	rig_start(&seen.handler);
 	return 0;
+}
+
+static void
+messages_wait_while_their_connection_is_paused(void **state)
+{
+	int peer = rig_connect();
+
+	(void)state;
+	seen.act_on = 2;
+	seen.pauses = true;
+	rig_say(peer, "1\n2\n3\n4\n");
+	rig_until(seen.count == 2);
+	rig_turn();
+	assert_int_equal(seen.count, 2);
+	tine_resume(rig.conn);
+	rig_turn();
+	assert_int_equal(seen.count, 4);
+	closefd(&peer);
 }
 
 static void
@@ -847,6 +868,7 @@ main(void)
 		with(the_eof_callback_sees_what_was_cut_off, lines_with_eof),
 		with(a_message_that_no_input_can_hold_is_a_mistake_of_the_peer,
 		    lines_in_little_input),
+		with(messages_wait_while_their_connection_is_paused, lines),
 		with(messages_wait_while_the_peer_takes_no_answers,
 		    lines_with_little_output),
 		with(a_long_line_that_drips_in_is_searched_once,

@@ -562,6 +562,60 @@ without_memory_nothing_is_taken(void **state)
 	closefd(&peer);
 }
 
+/* Leaves a beginning, and answers the whole in three ways. */
+static void
+answer_when_whole(struct tine_conn *c)
+{
+	struct iovec iov[] = { { block, 10 }, { block + 10, 10 } };
+	struct tine_slice slice;
+
+	if (tine_buffered(c) < 6)
+		return;
+	assert_int_equal(tine_slice(c, 6, &slice), 0);
+	assert_int_equal(tine_writev(c, iov, 2), 0);
+	assert_int_equal(tine_write_slice(c, &slice), 0);
+	tine_slice_unref(&slice);
+	assert_int_equal(tine_write_ref(c, block, 4, count_release, block), 0);
+}
+
+static enum tine_action
+keep_or_answer(struct tine_conn *c)
+{
+	answer_when_whole(c);
+	return TINE_OK;
+}
+
+static void
+the_steady_state_asks_the_allocator_for_nothing(void **state)
+{
+	char got[64];
+	int peer, i;
+
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* the pool keeps nothing */
+#endif
+	(void)state;
+	rig.server->handler.data = keep_or_answer;
+	peer = rig_connect();
+	for (i = 0; i < 100; i++) {
+		if (i == 2)
+			memory_left = 0;
+		rig_say(peer, "abc");
+		rig_turn();
+		rig_say(peer, "def");
+		rig_turn();
+		assert_int_equal(rig_hear(peer, got, sizeof(got)), 30);
+		/* From elsewhere, too. */
+		assert_int_equal(tine_write(rig.conn, "x", 1), 0);
+		rig_turn();
+		assert_int_equal(rig_hear(peer, got, sizeof(got)), 1);
+	}
+	memory_left = -1;
+	assert_int_equal(rig.closes, 0);
+	assert_int_equal(released, 100);
+	closefd(&peer);
+}
+
 int
 main(void)
 {
@@ -585,6 +639,7 @@ main(void)
 		test(a_half_closed_connection_still_hears),
 		test(a_half_close_after_end_of_file_ends_it),
 		test(without_memory_nothing_is_taken),
+		test(the_steady_state_asks_the_allocator_for_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

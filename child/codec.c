@@ -174,6 +174,14 @@ step(struct tine_conn *c)
 }
 
 void
+codec_begin(struct tine_conn *c)
+{
+	struct tine_child *s = conn_server(c);
+
+	s->child->framing.left = s->budget_messages;
+}
+
+void
 codec_run(struct tine_conn *c)
 {
 	struct child *ch = conn_server(c)->child;
@@ -207,7 +215,7 @@ on_turn(struct ev_loop *loop, ev_timer *w, int revents)
 	for (; n > 0 && (x = TAILQ_FIRST(&ch->framing.waiting)) != NULL; n--) {
 		c = x->conn;
 		codec_forget(c);
-		ch->framing.left = conn_server(c)->budget_messages;
+		codec_begin(c);
 		codec_run(c);
 		conn_settle(c);
 	}
@@ -270,8 +278,11 @@ tine_codec_limit(const struct tine_codec *codec, const struct tine_conn *c)
 int
 tine_reply(struct tine_conn *c, const void *message, size_t len)
 {
-	const struct tine_codec *codec = conn_server(c)->handler.codec;
+	const struct tine_codec *codec;
 
+	if (call_is_foreign(NULL, "tine_reply"))
+		return -1;
+	codec = conn_server(c)->handler.codec;
 	if (codec == NULL || codec->encode == NULL)
 		return tine_write(c, message, len);
 	return codec->encode(codec, c, message, len);

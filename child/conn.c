@@ -534,6 +534,7 @@ conn_begin(struct tine_conn *c)
 	conn_set_state(c, CONN_OPEN);
 	/* Who speaks first here is for the protocol to say. */
 	c->has_received = true;
+	codec_begin(c);
 	trace_open(c);
 	conn_call(c, BOARD_IN_OPEN, h->open);
 	if (c->state == CONN_OPEN && input_bytes(c) > 0)

@@ -319,7 +319,9 @@ bool input_is_waiting(const struct tine_conn *);
 int codec_check(const struct tine_handler *, struct err *);
 void codec_init(struct child *);
 void codec_fini(struct child *);
-/* Show the handler the messages of the input, at most framing.left of them. */
+/* An event of this connection begins: it may deliver its budget.messages. */
+void codec_begin(struct tine_conn *);
+/* Show the handler the messages of the input. */
 void codec_run(struct tine_conn *);
 /* After an event: those that are left have their turn. May close. */
 void codec_settle(struct tine_conn *);

@@ -205,7 +205,7 @@ input_read(struct tine_conn *c)
 	char *scratch;
 	ssize_t n;
 
-	s->child->framing.left = s->budget_messages;
+	codec_begin(c);
 	do {
 		scratch = input_scratch(s->child);
 		if (scratch == NULL) {

@@ -122,11 +122,13 @@ struct tine_child *
 server_side(struct tine_child *s, const struct tine_handler *events)
 {
 	struct tine_child *side;
+	struct err err;
 
 	SLIST_FOREACH(side, &s->sides, side)
 		if (side->events == events)
 			return side;
-	if (events->abi != TINE_ABI || events->name == NULL) {
+	if (events->abi != TINE_ABI || events->name == NULL ||
+	    codec_check(events, &err) == -1) {
 		errno = EINVAL;
 		return NULL;
 	}

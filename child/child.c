@@ -147,7 +147,6 @@ init_loop(struct child *ch)
 	ev_idle_init(&ch->awake, on_idle);
 	drain_init(ch);
 	accept_init(ch);
-	codec_init(ch);
 	admit_init(ch);
 	beat_init(ch);
 	cctl_init(ch);
@@ -209,7 +208,6 @@ child_fini(struct child *ch)
 		admit_fini(ch);
 		child_close_conns(ch);
 		conn_sweep(ch);
-		codec_fini(ch);
 		is_quiet = offload_stop(ch);
 		task_fini(ch);
 		for (i = 0; i < ch->nservers; i++)

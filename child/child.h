@@ -183,12 +183,7 @@ struct child {
 		size_t len;
 		struct input_note note;
 	} window; /* input in the scratch that was not consumed yet */
-	struct {
-		TAILQ_HEAD(, conn_extra) waiting;
-		unsigned nwaiting;
-		unsigned left; /* of the messages that this event may deliver */
-		ev_timer turn;
-	} framing;
+	unsigned messages_left; /* that this event may still deliver */
 	struct conn_list dirty, later, dead;
 	ev_prepare sweep;
 	ev_idle awake; /* while one is in the later: the loop must not wait */

@@ -2,9 +2,9 @@
 /*
  * codec.c: from input to messages. Runs in children. Has a connection's codec
  * cut its input and shows the handler one message after the other, in place, as
- * many as the budget of the event allows. A connection with more of them waits
- * in a list for the next turn of the loop, behind the events of all others;
- * while its output is at the limit they stay where they are.
+ * many as the budget of the event allows. A connection with more of them goes on
+ * in the next turn of the loop, behind the events of all others; while its
+ * output is at the limit they stay where they are.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -155,10 +155,13 @@ step(struct tine_conn *c)
 
 	if (note == NULL)
 		return false;
-	in = tine_peek(c, &len);
-	if (len < note->need)
+	/* Not a piece of it is put together before. */
+	if (tine_buffered(c) < note->need)
 		return false;
 	f = (struct tine_frame){ .seen = note->seen };
+	in = tine_peek(c, &len);
+	if (len == 0)
+		return false;
 	rc = call_decode(c, in, len, &f);
 	if (c->state != CONN_OPEN)
 		return false;
@@ -178,7 +181,7 @@ codec_begin(struct tine_conn *c)
 {
 	struct tine_child *s = conn_server(c);
 
-	s->child->framing.left = s->budget_messages;
+	s->child->messages_left = s->budget_messages;
 }
 
 void
@@ -189,80 +192,21 @@ codec_run(struct tine_conn *c)
 	c->has_frames = false;
 	/* A frame may pause or pipe what it came over. */
 	while (c->state == CONN_OPEN && !c->is_paused && !conn_is_piped(c)) {
-		if (c->is_stalled || ch->framing.left == 0) {
+		if (c->is_stalled || ch->messages_left == 0) {
 			c->has_frames = true;
 			return;
 		}
 		if (!step(c))
 			return;
-		ch->framing.left--;
+		ch->messages_left--;
 	}
-}
-
-/* ---- the next turn ---- */
-
-/* Once around: who needs more comes again after everybody's events. */
-static void
-on_turn(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct child *ch = w->data;
-	unsigned n = ch->framing.nwaiting;
-	struct conn_extra *x;
-	struct tine_conn *c;
-
-	(void)loop;
-	(void)revents;
-	for (; n > 0 && (x = TAILQ_FIRST(&ch->framing.waiting)) != NULL; n--) {
-		c = x->conn;
-		codec_forget(c);
-		codec_begin(c);
-		codec_run(c);
-		conn_settle(c);
-	}
-}
-
-void
-codec_init(struct child *ch)
-{
-	TAILQ_INIT(&ch->framing.waiting);
-	ev_timer_init(&ch->framing.turn, on_turn, 0., 0.);
-	ch->framing.turn.data = ch;
-}
-
-void
-codec_fini(struct child *ch)
-{
-	ev_timer_stop(ch->loop, &ch->framing.turn);
 }
 
 void
 codec_settle(struct tine_conn *c)
 {
-	struct child *ch = conn_server(c)->child;
-
-	if (!c->has_frames || c->is_stalled || c->is_waiting ||
-	    c->state != CONN_OPEN)
-		return;
-	if (conn_extra(c) == NULL) {
-		conn_close(c, TINE_ERROR, ENOMEM);
-		return;
-	}
-	c->is_waiting = true;
-	TAILQ_INSERT_TAIL(&ch->framing.waiting, c->extra, waiting);
-	ch->framing.nwaiting++;
-	ev_timer_start(ch->loop, &ch->framing.turn);
-}
-
-void
-codec_forget(struct tine_conn *c)
-{
-	struct child *ch = conn_server(c)->child;
-
-	if (!c->is_waiting)
-		return;
-	c->is_waiting = false;
-	TAILQ_REMOVE(&ch->framing.waiting, c->extra, waiting);
-	ch->framing.nwaiting--;
+	if (c->has_frames && !c->is_stalled && !c->is_paused)
+		c->wants_data = true;
 }
 
 /* ---- tine.h ---- */

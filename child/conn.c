@@ -97,7 +97,6 @@ forget(struct tine_conn *c, enum tine_cause cause)
 	connect_end(c);
 	deadline_end(c);
 	output_fini(c);
-	codec_forget(c);
 	if (ch->window.conn == c)
 		ch->window.conn = NULL;
 	input_fini(c);
@@ -365,7 +364,7 @@ arm(struct tine_conn *c)
 
 	/* With messages left to show it reads on in the next turn: not worth
 	 * two calls to epoll. */
-	if (conn_may_read(c) || c->is_waiting)
+	if (conn_may_read(c) || c->wants_data)
 		want |= EV_READ;
 	if ((output_bytes(c) > 0 ||
 		(c->state == CONN_OPEN && c->is_congested)) &&
@@ -404,9 +403,9 @@ conn_settle(struct tine_conn *c)
 	} while (
 	    c->is_given_up || (c->state != CONN_CLOSED && advance(c, &asked)));
 	ch->current = NULL;
-	codec_settle(c);
 	if (c->state == CONN_CLOSED)
 		return;
+	codec_settle(c);
 	deadline_update(c);
 	arm(c);
 	if (c->wants_data && !c->is_dirty) {
@@ -658,6 +657,7 @@ run_later(struct child *ch)
 			continue;
 		}
 		/* Who was paused meanwhile asks again when he resumes. */
+		codec_begin(c);
 		if (c->state == CONN_OPEN && c->wants_data && !c->is_paused)
 			input_present(c);
 		c->wants_data &= !c->is_paused;

@@ -78,8 +78,7 @@ struct conn_extra {
 	size_t size;               /* of this, for the pool */
 	struct deadline life;      /* with a configured lifetime */
 	bool is_life_listed;
-	TAILQ_ENTRY(conn_extra) waiting; /* for a turn, see codec.c */
-	struct tine_conn *partner;       /* see tunnel.c, or NULL */
+	struct tine_conn *partner; /* see tunnel.c, or NULL */
 	/* for the level debug: */
 	bool is_traced;
 	double opened; /* child_now() */
@@ -127,7 +126,6 @@ struct tine_conn {
 	bool is_listed : 1;     /* in the deadlines of its phase */
 	bool has_own_phase : 1; /* its phase waits as long as it was told to */
 	bool has_frames : 1;    /* the codec has not seen all of the input */
-	bool is_waiting : 1;    /* for the next turn, to go on with them */
 	bool is_refused : 1;    /* no handler knows it; not among nconns */
 };
 
@@ -317,16 +315,13 @@ bool input_is_waiting(const struct tine_conn *);
 /* ---- codec.c, framing.c: messages ---- */
 /* What is wrong with a handler's codec is an error of its loading. */
 int codec_check(const struct tine_handler *, struct err *);
-void codec_init(struct child *);
-void codec_fini(struct child *);
 /* An event of this connection begins: it may deliver its budget.messages. */
 void codec_begin(struct tine_conn *);
 /* Show the handler the messages of the input. */
 void codec_run(struct tine_conn *);
-/* After an event: those that are left have their turn. May close. */
+/* After an event: those that are left want a turn of their own, unless there is
+ * no room for answers. */
 void codec_settle(struct tine_conn *);
-/* It is about to close, or has its turn. */
-void codec_forget(struct tine_conn *);
 #define FRAMING_DELIMITER_MAX 255
 #define FRAMING_OFFSET_MAX 255
 #define FRAMING_STRIP_MAX 255

@@ -208,10 +208,11 @@ many_messages_are_shown_in_several_turns(void **state)
 	assert_int_equal(seen.count, 4);
 	ev_run(rig.ch.loop, EVRUN_NOWAIT);
 	assert_int_equal(seen.count, 8);
+	assert_true(ev_is_active(&rig.ch.awake));
 	rig_until(seen.count == 9);
 	assert_memory_equal(rig.got, "123456789", 9);
 	rig_turn();
-	assert_false(ev_is_active(&rig.ch.framing.turn));
+	assert_false(ev_is_active(&rig.ch.awake));
 	closefd(&peer);
 }
 
@@ -245,10 +246,12 @@ a_connection_that_waits_for_its_turn_may_be_closed(void **state)
 	(void)state;
 	rig_say(peer, "1\n2\n3\n4\n5\n");
 	rig_say(other, "1\n2\n3\n4\n5\n");
-	rig_until(rig.ch.framing.nwaiting == 2);
+	rig_until(seen.count == 8);
+	assert_false(STAILQ_EMPTY(&rig.ch.later));
 	conn_abort(rig.conn, TINE_LOCAL, 0);
-	assert_int_equal(rig.ch.framing.nwaiting, 1);
 	rig_until(seen.count == 9);
+	rig_turn();
+	assert_int_equal(seen.count, 9);
 	closefd(&peer);
 	closefd(&other);
 }
@@ -471,6 +474,25 @@ messages_wait_while_the_peer_takes_no_answers(void **state)
 		ev_run(rig.ch.loop, EVRUN_NOWAIT);
 	}
 	assert_int_equal(seen.count, 100);
+	closefd(&peer);
+}
+
+static void
+messages_wait_while_the_connection_is_paused(void **state)
+{
+	int peer = rig_connect();
+
+	(void)state;
+	seen.act_on = 2;
+	seen.pauses = true;
+	rig_say(peer, "one\ntwo\nthree\nfour\n");
+	rig_until(seen.count > 0);
+	rig_turn();
+	assert_int_equal(seen.count, 2);
+	tine_resume(rig.conn);
+	rig_turn();
+	assert_int_equal(seen.count, 4);
+	assert_memory_equal(rig.got, "onetwothreefour", 15);
 	closefd(&peer);
 }
 
@@ -871,6 +893,7 @@ main(void)
 		with(messages_wait_while_their_connection_is_paused, lines),
 		with(messages_wait_while_the_peer_takes_no_answers,
 		    lines_with_little_output),
+		with(messages_wait_while_the_connection_is_paused, lines),
 		with(a_long_line_that_drips_in_is_searched_once,
 		    counting_lines),
 		with(

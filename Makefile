@@ -277,14 +277,14 @@ FORCE:
 # To make, the object of a unit test is a step on the way, to be deleted.
 .PRECIOUS: $(BUILD)/obj/%.o
 .PHONY: all tests fuzzers check check-layers check-format check-scripts \
-	check-header check-manuals unit test fuzz bench soak install \
-	uninstall clean help
+	check-lines check-header check-manuals unit test fuzz bench soak \
+	install uninstall clean help
 
 tests: all $(UNITS) $(TESTMODS) $(TESTPROGRAMS) $(TOOLS) $(CHAOS) ## build what the tests need
 
 fuzzers: $(FUZZERS) ## build the fuzz targets (clang)
 
-check: check-layers check-format check-scripts check-header check-manuals ## the gate: layers, format, scripts, public header, manuals
+check: check-layers check-format check-scripts check-lines check-header check-manuals ## the gate: layers, format, scripts, lines, public header, manuals
 
 check-layers:
 	$(Q)scripts/layers
@@ -294,6 +294,9 @@ check-format:
 
 check-scripts:
 	$(Q)shellcheck scripts/* .ci/run conf/completion.bash
+
+check-lines:
+	$(Q)scripts/lines
 
 # A manual of ours is not among those of the system: no offence. grep finds
 # nothing, so 1, when there is none. On stderr are notes about the index of the

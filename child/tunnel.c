@@ -113,7 +113,6 @@ tine_pipe(struct tine_conn *a, struct tine_conn *b)
 		/* An end that came before is the other one's to hear. */
 		ends[i]->eof_told = false;
 		ends[i]->is_paused = false;
-		codec_forget(ends[i]);
 		ends[i]->has_frames = false;
 		conn_again(ends[i]);
 	}

@@ -202,6 +202,7 @@ UNIT_WRAP_test_admin := spawn_child
 UNIT_WRAP_test_status := spawn_child
 UNIT_WRAP_test_metrics := spawn_child
 UNIT_WRAP_test_counters := spawn_child
+UNIT_WRAP_test_fairness := spawn_child
 UNIT_WRAP_test_control := spawn_child stop_begin
 WRAP_MEMORY := malloc calloc reallocarray strdup
 UNIT_WRAP_test_task := $(WRAP_MEMORY)

@@ -83,8 +83,8 @@ rss_bytes(int proc_fd, pid_t pid)
 	    : strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint64_t
-open_connections(const struct proc *p, const struct board_copy *copy)
+uint64_t
+facts_connections(const struct proc *p, const struct board_copy *copy)
 {
 	uint64_t most = p->generation->conf.max_connections;
 
@@ -101,7 +101,7 @@ facts_of_child(const struct proc *p, int proc_fd, struct facts_child *f)
 
 	board_read(&p->master->board, p->page, &copy);
 	f->age_ns = mono_ns() - p->born_ns;
-	f->connections = open_connections(p, &copy);
+	f->connections = facts_connections(p, &copy);
 	f->lag_ns = MIN_OF(copy.gauges[BOARD_LOOP_LAG_NS], f->age_ns);
 	f->busy_ppm = MIN_OF(copy.gauges[BOARD_BUSY_PPM], 1000000);
 	f->overloaded = copy.gauges[BOARD_OVERLOADED] != 0;
@@ -133,7 +133,7 @@ facts_of_all(const struct master *m, struct facts_totals *f)
 			f->counters[i] =
 			    clamp(f->counters[i] + copy.counters[i]);
 		if (p->state != PROC_DEAD)
-			f->connections += open_connections(p, &copy);
+			f->connections += facts_connections(p, &copy);
 	}
 	f->connections = clamp(f->connections);
 }

@@ -39,6 +39,8 @@ struct facts_totals {
 };
 
 void facts_of_listener(const struct listener *, struct facts_listener *);
+/* Connections that this child, whose page was copied, has open. */
+uint64_t facts_connections(const struct proc *, const struct board_copy *);
 /* Of a child that is not reaped. proc_fd is /proc, or -1. */
 void facts_of_child(const struct proc *, int proc_fd, struct facts_child *);
 /* A descriptor of /proc for the children's facts, or -1. */

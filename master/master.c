@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "master/control.h"
+#include "master/fairness.h"
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/pidfile.h"
@@ -56,6 +57,9 @@ master_set_state(struct master *m, enum master_state to)
 	log_debug("%s > %s", master_state_names[m->state],
 	    master_state_names[to]);
 	m->state = to;
+	/* Until then not all places that are counted could accept. */
+	if (to == MASTER_RUNNING)
+		fairness_restart(m);
 	service_on_state(m, from, to);
 }
 

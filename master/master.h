@@ -176,6 +176,8 @@ struct place {
 	unsigned strikes;
 	char last_strike[256]; /* how its last child failed, or "" */
 	uint64_t restarts;
+	uint64_t accepted;        /* connections, by children that are gone */
+	uint64_t accepted_before; /* see fairness.h: all, when it began */
 	ev_timer retry_w;
 };
 
@@ -249,6 +251,7 @@ struct master {
 	bool is_changed;   /* master_on_change() was called */
 	int stillborn;     /* deaths in a row while no child was ever READY */
 	bool was_ready;    /* some child was READY once */
+	int fair_places;   /* since when there are so many, see fairness.h */
 	int min_accepting; /* fewest READY children since the last operation
 	                    * began */
 	uint64_t cut;      /* connections that drains had to end */

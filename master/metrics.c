@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "master/facts.h"
+#include "master/fairness.h"
 
 #define LABEL_MAX (2 * URL_TEXT_MAX)
 
@@ -22,6 +23,7 @@ struct whole {
 	uint64_t uptime_ns, generation, places, accepting, accepting_min;
 	uint64_t crashes, hangs, reloads, rollbacks, upgrades, cut;
 	struct facts_totals totals;
+	struct fairness fairness;
 };
 
 struct place_facts {
@@ -107,6 +109,11 @@ static const struct metric {
 	    "Idle connections closed to make room for others." },
 	{ "connections_cut_total", "counter", WHOLE(cut), 0,
 	    "Connections closed because drain-timeout was over." },
+	{ "fairness_accepted_ratio", "gauge", WHOLE(fairness.accepted_ppm), 1e6,
+	    "Connections that the busiest place accepted, by the mean." },
+	{ "fairness_connections_ratio", "gauge",
+	    WHOLE(fairness.connections_ppm), 1e6,
+	    "Connections open in the busiest place, by the mean." },
 	{ "requests_total", "counter", TOTAL(BOARD_REQUESTS), 0,
 	    "Requests that handlers counted." },
 	{ "received_bytes_total", "counter", TOTAL(BOARD_BYTES_IN), 0,
@@ -294,6 +301,7 @@ look(struct view *v)
 	};
 	facts_of_all(m, &v->whole.totals);
 	counters_of_all(m, &v->counters);
+	fairness_read(m, &v->whole.fairness);
 	for (l = 0; l < m->nlisteners; l++)
 		facts_of_listener(m->listeners[l], &v->listeners[l]);
 	for (i = 0; i < m->nplaces; i++) {

@@ -435,6 +435,9 @@ fold_counters(const struct proc *p)
 		log_warn("handlers have more than %d counters: some are lost "
 			 "with %s",
 		    COUNTERS_MAX, p->place->name);
+	p->place->accepted =
+	    MIN_OF(p->place->accepted + copy.counters[BOARD_ACCEPTED],
+		BOARD_COUNT_MAX);
 }
 
 void

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "master/facts.h"
+#include "master/fairness.h"
 #include "master/master.h"
 
 #define TEXT_MAX 4096
@@ -29,6 +30,12 @@ seconds(uint64_t ns, double per_second)
 {
 	return round((double)ns / (double)NSEC_PER_SEC * per_second) /
 	    per_second;
+}
+
+static double
+ratio(uint64_t ppm)
+{
+	return round((double)ppm / 1e3) / 1e3;
 }
 
 /* A path or a reason may be any bytes, a JSON string may not. */
@@ -103,10 +110,9 @@ child_json(const struct proc *p, int proc_fd)
 	    count(f.counters[BOARD_REQUESTS]), "bytes_in",
 	    count(f.counters[BOARD_BYTES_IN]), "bytes_out",
 	    count(f.counters[BOARD_BYTES_OUT]), "loop_lag_seconds",
-	    seconds(f.lag_ns, 1e6), "utilisation",
-	    round((double)f.busy_ppm / 1e3) / 1e3, "rss_bytes",
-	    count(f.rss_bytes), "restarts", count(p->place->restarts),
-	    "overloaded", (int)f.overloaded, "cpu",
+	    seconds(f.lag_ns, 1e6), "utilisation", ratio(f.busy_ppm),
+	    "rss_bytes", count(f.rss_bytes), "restarts",
+	    count(p->place->restarts), "overloaded", (int)f.overloaded, "cpu",
 	    f.cpu == -1 ? json_null() : json_integer(f.cpu));
 }
 
@@ -212,9 +218,12 @@ static json_t *
 totals_json(const struct master *m)
 {
 	struct facts_totals f;
+	struct fairness fair;
 
 	facts_of_all(m, &f);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I}",
+	fairness_read(m, &fair);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f,"
+			 " s:f}",
 	    "connections", count(f.connections), "accepted",
 	    count(f.counters[BOARD_ACCEPTED]), "requests",
 	    count(f.counters[BOARD_REQUESTS]), "bytes_in",
@@ -222,7 +231,9 @@ totals_json(const struct master *m)
 	    count(f.counters[BOARD_BYTES_OUT]), "dropped",
 	    count(f.counters[BOARD_DROPPED]), "refused", refused_json(&f),
 	    "shed", count(f.counters[BOARD_SHED]), "slow_callbacks",
-	    count(f.counters[BOARD_SLOW_CALLBACKS]));
+	    count(f.counters[BOARD_SLOW_CALLBACKS]), "fairness",
+	    ratio(fair.accepted_ppm), "fairness_open",
+	    ratio(fair.connections_ppm));
 }
 
 static json_t *

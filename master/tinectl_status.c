@@ -29,7 +29,8 @@ enum kind {
 	BYTES,
 	AGE,
 	LAG,
-	SHARE
+	SHARE,
+	RATIO
 };
 
 struct field {
@@ -110,6 +111,8 @@ static const struct fact event_facts[] = {
 
 static const struct fact total_facts[] = {
 	{ ", dropped ",        "dropped",        "",        COUNT },
+	{ "busiest/mean ",     "fairness",       "",        RATIO },
+	{ "open ",             "fairness_open",  "",        RATIO },
 };
 
 static const struct fact admin_facts[] = {
@@ -154,6 +157,9 @@ print_value(char *dst, size_t size, const json_t *value, enum kind kind)
 		break;
 	case SHARE:
 		(void)snprintf(dst, size, "%.0f%%", n * 100);
+		break;
+	case RATIO:
+		(void)snprintf(dst, size, "%.2f", n);
 		break;
 	}
 }

@@ -191,6 +191,7 @@ const char pages_live[] =
     "\n"
     "    [\"Received\", size(t.bytes_in)], [\"Sent\", size(t.bytes_out)],\n"
     "    [\"Dropped\", num(t.dropped)],\n"
+    "    [\"Busiest place / mean\", t.fairness.toFixed(2)],\n"
     "  ]);\n"
     "  facts(\"master\", [\n"
     "    [\"Process\", m.pid], [\"Up\", span(m.uptime_seconds)],\n"

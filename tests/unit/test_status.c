@@ -110,7 +110,7 @@ the_keys_are_those_of_the_specification(void **state)
 	    "rss_bytes restarts overloaded cpu");
 	assert_keys(json_object_get(status, "totals"),
 	    "connections accepted requests bytes_in bytes_out dropped refused "
-	    "shed slow_callbacks");
+	    "shed slow_callbacks fairness fairness_open");
 	assert_keys(
 	    json_object_get(json_object_get(status, "totals"), "refused"),
 	    "max-connections connections per-address accept-rate");

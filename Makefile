@@ -206,6 +206,7 @@ UNIT_WRAP_test_fairness := spawn_child
 UNIT_WRAP_test_control := spawn_child stop_begin
 WRAP_MEMORY := malloc calloc reallocarray strdup
 UNIT_WRAP_test_task := $(WRAP_MEMORY)
+UNIT_WRAP_test_listening := $(WRAP_MEMORY)
 UNIT_WRAP_test_offload := pthread_create
 UNIT_WRAP_test_conf := $(WRAP_MEMORY)
 UNIT_WRAP_test_conf_load := $(WRAP_MEMORY)

@@ -71,7 +71,8 @@ struct tine_child {
 	struct tine_handler handler; /* a copy; unknown fields are null */
 	void *library;               /* of dlopen, or NULL */
 	struct option_value *options;
-	void *data; /* the handler's own */
+	char **urls; /* as many as conf->listens */
+	void *data;  /* the handler's own */
 	struct slab slab;
 	struct deadline_list deadlines[DEADLINE_NKINDS];
 	ev_timer tick;
@@ -325,6 +326,11 @@ void server_stop(struct tine_child *);
 void server_start_ticks(struct tine_child *);
 /* The handler did what tine.h forbids: said once. */
 void server_blame(struct tine_child *, const char *what);
+
+/* ---- listening.c ---- */
+/* What a handler may ask about the server's addresses. */
+int listening_init(struct tine_child *, struct err *);
+void listening_fini(struct tine_child *);
 
 /* ---- accept.c ---- */
 void accept_init(struct child *);

@@ -77,6 +77,11 @@ server_init(struct tine_child *s, struct child *ch,
 		handler_unload(&s->library);
 		return -1;
 	}
+	if (listening_init(s, err) == -1) {
+		option_free(&s->options, &s->handler);
+		handler_unload(&s->library);
+		return -1;
+	}
 	set_limits(s);
 	slab_init(&s->slab, s->handler.conn_size);
 	if (s->limits.per_address > 0)
@@ -169,6 +174,7 @@ server_fini(struct tine_child *s)
 	deadline_fini(s);
 	slab_fini(&s->slab);
 	peers_fini(&s->peers);
+	listening_fini(s);
 	option_free(&s->options, &s->handler);
 	handler_unload(&s->library);
 }

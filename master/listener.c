@@ -634,6 +634,10 @@ listener_heritage(const struct generation *g, int place,
 			.server = where.server,
 			.listen = where.listen,
 			.fd = s->fd,
+			.port = g->listeners[i]->url.port,
+			.mode = g->listeners[i]->has_slot_per_place
+			    ? CONF_ACCEPT_REUSEPORT
+			    : CONF_ACCEPT_SHARED,
 		};
 	}
 	return used;

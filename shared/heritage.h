@@ -27,6 +27,8 @@ struct heritage_slot {
 	uint32_t server; /* index into conf->servers */
 	uint32_t listen; /* index into that server's listens */
 	int fd;
+	uint16_t port;         /* the real one; of a unix socket 0 */
+	enum conf_accept mode; /* how children share its listener: not AUTO */
 };
 
 /* The place of the admin child, which is not counted among the children. */

@@ -744,6 +744,21 @@ TINE_EXPORT int tine_count(const struct tine_child *);
 /* ANY THREAD: the generation of the configuration this child belongs to, from
  * 1. */
 TINE_EXPORT unsigned tine_generation(const struct tine_child *);
+/* ANY THREAD: on how many addresses this handler's server listens; a host name
+ * stands for each address that it has. */
+TINE_EXPORT size_t tine_listeners(const struct tine_child *);
+/*
+ * ANY THREAD: one of them, as status shows it: "tcp://127.0.0.1:8080", with the
+ * real port where 0 was asked for. The text belongs to the server and lives as
+ * long as the child; NULL when i is not less than tine_listeners().
+ */
+TINE_EXPORT const char *tine_listener_url(const struct tine_child *, size_t i);
+/*
+ * ANY THREAD: how the children shared these addresses when this child was born:
+ * "reuseport" (each has a socket of its own; not so for unix sockets), "shared"
+ * or "dispatch". A constant text.
+ */
+TINE_EXPORT const char *tine_accept_mode(const struct tine_child *);
 /* The child is leaving: finish, then say goodbye. */
 TINE_EXPORT bool tine_is_draining(const struct tine_child *);
 /* "reload", "upgrade", "scale", "recycle", "stop" or "operator"; NULL while

@@ -6,7 +6,6 @@ import subprocess
 
 import pytest
 
-import procs
 from http1 import ask, get, read_answer
 
 GRACE = "400ms"
@@ -25,7 +24,8 @@ def draining(tine):
         drain = subprocess.Popen(
             [t.stage.tinectl, "-C", t.control, "drain", "0"])
         try:
-            procs.eventually(lambda: t.children("draining"))
+            # The master knows a moment before the child does.
+            t.wait_log("draining, connections open")
             yield s
             assert drain.wait(10) == 0
         finally:

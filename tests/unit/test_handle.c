@@ -289,12 +289,15 @@ call_from_elsewhere(void *arg)
 	struct tine_conn *c = foreign.conn;
 	struct tine_child *s = rig.server;
 	struct sockaddr_storage name;
-	char text[8];
+	char text[8] = { 0 };
+	const struct iovec iov = { text, 1 };
 	size_t len = 1;
 
 	errno = 0;
 	expect_refused(tine_peek(c, &len) == NULL && len == 0);
 	expect_refused(tine_write(c, "x", 1) == -1);
+	expect_refused(tine_writev(c, &iov, 1) == -1);
+	expect_refused(tine_reply(c, "x", 1) == -1);
 	expect_refused(tine_sendfile(c, -1, 0, 1) == -1);
 	expect_refused(tine_unsent(c) == 0);
 	expect_refused(!tine_is_congested(c));
@@ -338,7 +341,7 @@ call_from_elsewhere(void *arg)
 	expect_refused(true);
 	return arg;
 }
-#define FOREIGN_CALLS 36
+#define FOREIGN_CALLS 38
 
 static void
 calls_of_the_loop_are_refused_in_other_threads(void **state)

@@ -290,11 +290,26 @@ call_from_elsewhere(void *arg)
 	struct tine_child *s = rig.server;
 	struct sockaddr_storage name;
 	char text[8] = { 0 };
-	const struct iovec iov = { text, 1 };
+	struct iovec iov = { text, 1 };
+	struct tine_slice slice = { text, 1, NULL };
 	size_t len = 1;
 
 	errno = 0;
 	expect_refused(tine_peek(c, &len) == NULL && len == 0);
+	expect_refused(tine_peek_iov(c, &iov, 1) == 0);
+	expect_refused(tine_pull_up(c, 0) == NULL);
+	expect_refused(tine_next(c, 0) == NULL);
+	expect_refused(tine_read(c, text, 1) == 0);
+	expect_refused(tine_find(c, 0, "x", 1) == -1);
+	expect_refused(tine_buffered(c) == 0);
+	expect_refused(tine_slice(c, 0, &slice) == -1);
+	expect_refused(tine_slice_ref(&slice).bytes == NULL);
+	tine_slice_unref(&slice);
+	expect_refused(true);
+	tine_pause(c);
+	expect_refused(true);
+	tine_resume(c);
+	expect_refused(true);
 	expect_refused(tine_write(c, "x", 1) == -1);
 	expect_refused(tine_writev(c, &iov, 1) == -1);
 	expect_refused(tine_reply(c, "x", 1) == -1);
@@ -341,7 +356,7 @@ call_from_elsewhere(void *arg)
 	expect_refused(true);
 	return arg;
 }
-#define FOREIGN_CALLS 38
+#define FOREIGN_CALLS 49
 
 static void
 calls_of_the_loop_are_refused_in_other_threads(void **state)

@@ -36,7 +36,7 @@ struct worker {
 	pthread_t thread;
 	struct offload *pool;
 	unsigned number;
-	bool is_busy;
+	bool is_busy; /* with the handler's code; atomic */
 };
 
 struct offload {
@@ -59,13 +59,16 @@ struct offload {
 /* ---- in the threads ---- */
 
 static void
-perform(struct work *w)
+perform(struct worker *self, struct work *w)
 {
 	const struct doing doing = { w->server, NULL, BOARD_IN_OFFLOAD };
 
 	call_thread.doing = &doing;
 	w->fn(w->arg);
 	call_thread.doing = NULL;
+	/* First: the child may leave as soon as it knows that this is done, and
+	 * should not think that it is not. */
+	__atomic_store_n(&self->is_busy, false, __ATOMIC_RELEASE);
 	/* A child that leaves without waiting for it misses nothing. */
 	(void)task_push(&w->task, TINE_URGENT);
 }
@@ -77,7 +80,6 @@ next_work(struct worker *self)
 	struct work *w = NULL;
 
 	(void)pthread_mutex_lock(&o->lock);
-	self->is_busy = false;
 	o->nidle++;
 	while (!o->is_closed && STAILQ_EMPTY(&o->waiting))
 		(void)pthread_cond_wait(&o->more, &o->lock);
@@ -86,7 +88,7 @@ next_work(struct worker *self)
 		w = STAILQ_FIRST(&o->waiting);
 		STAILQ_REMOVE_HEAD(&o->waiting, entry);
 		o->nwaiting--;
-		self->is_busy = true;
+		__atomic_store_n(&self->is_busy, true, __ATOMIC_RELAXED);
 	}
 	(void)pthread_mutex_unlock(&o->lock);
 	return w;
@@ -103,7 +105,7 @@ be_worker(void *arg)
 	(void)pthread_setname_np(pthread_self(), name);
 	crash_guard_thread(last_words, sizeof(last_words));
 	while ((w = next_work(self)) != NULL)
-		perform(w);
+		perform(self, w);
 	crash_guard_thread(NULL, 0);
 	return NULL;
 }
@@ -239,7 +241,8 @@ offload_stop(struct child *ch)
 	o->is_closed = true;
 	(void)pthread_cond_broadcast(&o->more);
 	for (i = 0; i < o->nworkers; i++)
-		busy += o->workers[i].is_busy;
+		busy +=
+		    __atomic_load_n(&o->workers[i].is_busy, __ATOMIC_ACQUIRE);
 	(void)pthread_mutex_unlock(&o->lock);
 	if (busy > 0) {
 		log_warn("leaving while offloaded work runs, threads busy: %u",

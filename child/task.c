@@ -34,6 +34,7 @@ static struct {
 
 	/* the loop's own */
 	struct child *child;
+	bool is_closed;
 	ev_async wake;
 	struct list {
 		struct task *first, **end;
@@ -173,10 +174,8 @@ run(struct list *l, size_t most)
 static void
 on_wake(struct ev_loop *loop, ev_async *w, int revents)
 {
-	bool is_open = gate.tops[TINE_URGENT] != &closed;
-
 	(void)revents;
-	if (!is_open)
+	if (gate.is_closed)
 		return; /* the rest is for task_fini() */
 	take(TINE_URGENT, NULL);
 	take(TINE_ORDINARY, NULL);
@@ -195,6 +194,7 @@ task_init(struct child *ch)
 	size_t i;
 
 	gate.child = ch;
+	gate.is_closed = false;
 	ev_async_init(&gate.wake, on_wake);
 	ev_async_start(ch->loop, &gate.wake);
 	for (i = 0; i < NQUEUES; i++) {
@@ -215,6 +215,7 @@ task_close(void)
 {
 	if (gate.child == NULL)
 		return;
+	gate.is_closed = true;
 	take(TINE_URGENT, &closed);
 	take(TINE_ORDINARY, &closed);
 }

@@ -225,7 +225,7 @@ def test_blocking_work_blocks_nobody(tine, stage):
     ask(a, "offload 1000")
     ask(b, "wake 1")
     hear(b, b"woken\n")
-    assert time.monotonic() - begin < 0.9
+    assert time.monotonic() - begin < 1
     hear(a, b"slept\n")
     assert time.monotonic() - begin >= 1
 
@@ -333,7 +333,7 @@ def test_a_timer_is_on_time_and_stops_with_the_child(tine, stage):
     begin = time.monotonic()
     ask(s, "timer 10")
     hear(s, b"." * 25)
-    assert 0.2 < time.monotonic() - begin < 1
+    assert 0.2 < time.monotonic() - begin < 2.5
     # One with a long way to go.
     ask(t.connect(), "timer 60000")
     t.signal(signal.SIGHUP)

@@ -111,29 +111,41 @@ offload(void)
 	return tine_offload(rig.server, work, done, &gate);
 }
 
+/* Ours: a sanitizer has some too. */
 static unsigned
 count_threads(void)
 {
 	DIR *d = opendir("/proc/self/task");
+	char path[64], name[16] = "";
+	const struct dirent *e;
 	unsigned n = 0;
+	FILE *f;
 
 	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
+	while ((e = readdir(d)) != NULL) {
+		(void)snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm",
+		    e->d_name);
+		f = fopen(path, "re");
+		if (f == NULL)
+			continue;
+		if (fgets(name, sizeof(name), f) != NULL &&
+		    strncmp(name, "offload-", 8) == 0)
+			n++;
+		(void)fclose(f);
+	}
 	(void)closedir(d);
-	return n - 2; /* . and .. */
+	return n;
 }
 
 static void
 work_runs_elsewhere_and_done_on_the_loop(void **state)
 {
-	unsigned before = count_threads();
-
 	(void)state;
+	assert_int_equal(count_threads(), 0);
 	set_open(false);
 	assert_int_equal(offload(), 0);
 	await_begun(1);
-	assert_int_equal(count_threads(), before + 1);
+	assert_int_equal(count_threads(), 1);
 	assert_true(offload_is_pending(&rig.ch));
 	rig_turn();
 	assert_int_equal(dones, 0);
@@ -169,7 +181,7 @@ its_threads_have_names_and_leave_signals_alone(void **state)
 static void
 threads_and_queue_are_bounded_and_full_is_an_error(void **state)
 {
-	unsigned before = count_threads(), i;
+	unsigned i;
 
 	(void)state;
 	set_open(false);
@@ -179,12 +191,12 @@ threads_and_queue_are_bounded_and_full_is_an_error(void **state)
 	assert_int_equal(errno, EAGAIN);
 	await_begun(THREADS);
 	assert_int_equal(begun(), THREADS);
-	assert_int_equal(count_threads(), before + THREADS);
+	assert_int_equal(count_threads(), THREADS);
 	set_open(true);
 	rig_until(dones == THREADS + QUEUE);
 	assert_int_equal(offload(), 0);
 	rig_until(dones == THREADS + QUEUE + 1);
-	assert_int_equal(count_threads(), before + THREADS);
+	assert_int_equal(count_threads(), THREADS);
 }
 
 static void
@@ -192,6 +204,22 @@ offload_again(struct tine_child *s, void *arg)
 {
 	if (++dones < 1000)
 		assert_int_equal(tine_offload(s, work, offload_again, arg), 0);
+}
+
+/* The thread may be slower than the loop to find out that it is idle. */
+static void
+a_child_that_leaves_when_all_is_done_ends_every_thread(void **state)
+{
+	unsigned i;
+
+	for (i = 0; i < 200; i++) {
+		assert_int_equal(offload(), 0);
+		drain_begin(&rig.ch, 30, CTL_RELOAD);
+		rig_until(rig.ch.state == CHILD_LEAVING);
+		assert_true(offload_stop(&rig.ch));
+		(void)rig_end(state);
+		(void)start(state);
+	}
 }
 
 static void
@@ -305,6 +333,7 @@ main(void)
 		TEST(work_runs_elsewhere_and_done_on_the_loop),
 		TEST(its_threads_have_names_and_leave_signals_alone),
 		TEST(threads_and_queue_are_bounded_and_full_is_an_error),
+		TEST(a_child_that_leaves_when_all_is_done_ends_every_thread),
 		TEST(done_may_offload_again),
 		TEST(without_any_thread_it_is_refused_with_some_it_goes_on),
 		TEST(none_are_configured),

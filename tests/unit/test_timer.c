@@ -24,9 +24,7 @@ static int
 start(void **state)
 {
 	(void)memset(&seen, 0, sizeof(seen));
-	(void)rig_plain(state);
-	ev_now_update(rig.ch.loop);
-	return 0;
+	return rig_plain(state);
 }
 
 static void
@@ -45,6 +43,7 @@ on_time(struct tine_child *s, void *arg)
 static void
 begin(double after, double every)
 {
+	ev_now_update(rig.ch.loop);
 	seen.timer = tine_timer_start(rig.server, after, every, on_time, &seen);
 	assert_non_null(seen.timer);
 }
@@ -58,7 +57,7 @@ one_that_runs_once_is_on_time_and_gone(void **state)
 	begin(0.05, 0);
 	assert_int_equal(rig.server->timers.count, 1);
 	rig_until(seen.fired == 1);
-	assert_true(now() - begun >= 0.049 && now() - begun < 0.5);
+	assert_true(now() - begun >= 0.049 && now() - begun < 2);
 	assert_int_equal(rig.server->timers.count, 0);
 	rig_turn();
 	assert_int_equal(seen.fired, 1);
@@ -73,7 +72,7 @@ one_that_repeats_keeps_in_step(void **state)
 	begin(0, 0.01);
 	rig_until(seen.fired >= 26);
 	/* 25 intervals of 10 ms. */
-	assert_true(now() - begun >= 0.249 && now() - begun < 1);
+	assert_true(now() - begun >= 0.249 && now() - begun < 2.5);
 	assert_int_equal(rig.server->timers.count, 1);
 	tine_timer_stop(seen.timer);
 	assert_int_equal(rig.server->timers.count, 0);

@@ -256,7 +256,8 @@ struct tine_slice {
 };
 /* Consume the first len bytes as a slice, which is one reference. A few bytes
  * that have just arrived are copied, others are not. 0; or -1 and errno:
- * ENODATA there are fewer, ENOMEM. */
+ * ENODATA there are fewer, ENOMEM. Other threads may read the bytes of a slice
+ * that somebody holds; references are taken and given up on the loop. */
 TINE_EXPORT int tine_slice(struct tine_conn *, size_t len, struct tine_slice *);
 /* One reference more to the same bytes; who takes a part of them changes bytes
  * and len of his copy. */

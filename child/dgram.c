@@ -561,9 +561,13 @@ turn_round(struct msghdr *msg)
 int
 tine_dgram_reply(struct tine_dgram *d, const void *bytes, size_t len)
 {
-	struct dgram_scratch *g = d->scratch;
-	struct msghdr *in = &g->in[d->at].msg_hdr;
+	struct dgram_scratch *g;
+	struct msghdr *in;
 
+	if (call_is_foreign(NULL, "tine_dgram_reply"))
+		return -1;
+	g = d->scratch;
+	in = &g->in[d->at].msg_hdr;
 	return gather(d->port, &g->from[d->at], in->msg_namelen, &g->to[d->at],
 	    turn_round(in), bytes, len);
 }
@@ -610,9 +614,12 @@ int
 tine_dgram_send(struct tine_child *s, size_t listener,
     const struct sockaddr *to, socklen_t to_len, const void *bytes, size_t len)
 {
-	struct dgram_port *p = port_of(s, listener);
+	struct dgram_port *p;
 	union name name;
 
+	if (call_is_foreign(s, "tine_dgram_send"))
+		return -1;
+	p = port_of(s, listener);
 	if (p == NULL || adapt(p, to, &to_len, &name) == -1)
 		return -1;
 	return gather(p, &name, to_len, NULL, 0, bytes, len);

@@ -122,5 +122,6 @@ lag_on_turn(struct child *ch)
 bool
 tine_is_overloaded(const struct tine_child *s)
 {
-	return s->child->lag.is_overloaded;
+	return !call_is_foreign(s, "tine_is_overloaded") &&
+	    s->child->lag.is_overloaded;
 }

@@ -335,6 +335,9 @@ call_from_elsewhere(void *arg)
 	expect_refused(!tine_is_draining(s));
 	expect_refused(tine_drain_reason(s) == NULL);
 	expect_refused(tine_time(s) <= 0);
+	expect_refused(tine_dgram_reply(NULL, "x", 1) == -1);
+	expect_refused(tine_dgram_send(s, 0, NULL, 0, "x", 1) == -1);
+	expect_refused(!tine_is_overloaded(s));
 	expect_refused(tine_find_conn(foreign.handle) == NULL);
 	expect_refused(tine_offload(s, NULL, NULL, NULL) == -1);
 	expect_refused(tine_timer_start(s, 1, 0, NULL, NULL) == NULL);
@@ -354,7 +357,7 @@ call_from_elsewhere(void *arg)
 	expect_refused(true);
 	return arg;
 }
-#define FOREIGN_CALLS 49
+#define FOREIGN_CALLS 52
 
 static void
 calls_of_the_loop_are_refused_in_other_threads(void **state)

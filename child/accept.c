@@ -17,6 +17,8 @@
 
 #define RECOVER_SECONDS 1.0
 #define REST_SECONDS 0.1
+/* Each serves budget.messages packets of a socket that is given up. */
+#define LAST_TURNS 1000
 
 /* A server that stops serves its queues until the master shuts them; in any
  * other drain siblings do, but for the slots that are ours to the end. */
@@ -146,10 +148,13 @@ take_rest(struct listener *l)
 static bool
 is_shut(const struct listener *l)
 {
-	struct pollfd pfd = { .fd = l->io.fd, .events = POLLIN };
+	struct pollfd pfd = {
+		.fd = l->io.fd,
+		.events = l->port != NULL ? POLLRDHUP : POLLIN,
+	};
 
 	return (l->is_unix || l->port != NULL) && poll(&pfd, 1, 0) == 1 &&
-	    (pfd.revents & POLLHUP) != 0;
+	    (pfd.revents & (POLLHUP | POLLRDHUP)) != 0;
 }
 
 /* accept4() failed: true when the next call may succeed. */
@@ -381,9 +386,15 @@ void
 accept_release(struct child *ch, uint32_t id)
 {
 	struct listener *l = find(ch, id);
+	unsigned turns = LAST_TURNS;
 
 	if (l == NULL)
 		return;
+	/* What has come is served, and nothing new comes, unless it was not the
+	 * master who shut it down. */
+	while (turns-- > 0 && l->port != NULL && is_shut(l) &&
+	    dgram_read(l->port) == 0)
+		continue;
 	give_up(l);
 	/* Each shrinking retires some: kept, they would fill our table. */
 	if (!listens(l))

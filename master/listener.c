@@ -216,8 +216,12 @@ listener_drop(struct master *m, struct listener *l)
 
 	service_forget(m, l);
 	heir_leave(m, l);
-	for (i = 0; i < l->nslots; i++)
+	for (i = 0; i < l->nslots; i++) {
 		socket_retire(l, &l->slots[i]);
+		/* While somebody has a copy the port is not free. */
+		if (url_is_udp(&l->url))
+			slot_release_all(m, l, &l->slots[i]);
+	}
 	steer_fini(&l->steer);
 	if (l->owns_path)
 		unixpath_remove(l->url.path, l->path_dev, l->path_ino);
@@ -329,6 +333,9 @@ listener_retire(const struct master *m, struct listener *l, struct slot *s)
 		return;
 	log_debug("slot %u: retired", (unsigned)s->id);
 	socket_retire(l, s);
+	/* Copies of a TCP socket are forgotten when they are seen shut. */
+	if (url_is_udp(&l->url))
+		slot_release_all(m, l, s);
 	s->is_excluded = false;
 	s->retire_ns = 0;
 	listener_steer(m, l);

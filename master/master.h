@@ -475,7 +475,7 @@ char *holder_who(long pid, char *dst, size_t size);
  * changed. Called after every event that may change who is READY. */
 void slot_update(struct master *);
 /* Tell all children not to accept from this slot any more. */
-void slot_release_all(struct master *, const struct listener *,
+void slot_release_all(const struct master *, const struct listener *,
     const struct slot *);
 /* A child is gone: it polls nothing any more. */
 void slot_forget(struct master *, const struct proc *);

@@ -264,7 +264,7 @@ slot_update(struct master *m)
 }
 
 void
-slot_release_all(struct master *m, const struct listener *l,
+slot_release_all(const struct master *m, const struct listener *l,
     const struct slot *s)
 {
 	struct proc *p;

@@ -340,8 +340,10 @@ socket_shut(const struct listener *l, const struct slot *s)
 	bool is_deaf = !url_is_udp(&l->url) ||
 	    set_int(s->fd, SOL_SOCKET, SO_BINDTOIFINDEX, INT_MAX) == 0;
 
+	/* Answers to what it has received must go out. */
 	if (is_deaf)
-		(void)shutdown(s->fd, SHUT_RDWR);
+		(void)shutdown(s->fd,
+		    url_is_udp(&l->url) ? SHUT_RD : SHUT_RDWR);
 	return is_deaf;
 }
 

@@ -228,7 +228,7 @@ is_among(const struct url *urls, size_t n, const struct url *u,
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (&urls[i] != u &&
+		if (&urls[i] != u && url_is_udp(&urls[i]) == url_is_udp(u) &&
 		    url_addr(&urls[i], &other, &ignored) == 0 &&
 		    addr->len == other.len &&
 		    memcmp(&addr->u, &other.u, addr->len) == 0)

@@ -500,12 +500,29 @@ one_that_was_shut_down_is_read_to_its_end_and_then_rests(void **state)
 
 	(void)state;
 	say(fd, "a", 1);
-	(void)shutdown(listener()->io.fd, SHUT_RDWR);
+	(void)shutdown(listener()->io.fd, SHUT_RD);
 	rig_until(ev_is_active(&listener()->rest));
 	assert_int_equal(told.packets, 1);
 	/* Released, it is forgotten: copies would fill our table. */
 	accept_release(&rig.ch, 1);
 	assert_null(listener());
+	closefd(&fd);
+}
+
+static void
+what_has_come_to_one_that_is_released_for_good_is_served(void **state)
+{
+	int fd = client("127.0.0.1"), i;
+
+	(void)state;
+	for (i = 0; i < 40; i++)
+		say(fd, "a", 1);
+	(void)shutdown(listener()->io.fd, SHUT_RD);
+	accept_release(&rig.ch, 1);
+	assert_int_equal(told.packets, 40);
+	assert_null(listener());
+	for (i = 0; i < 40; i++)
+		assert_heard(fd, "a");
 	closefd(&fd);
 }
 
@@ -608,6 +625,8 @@ main(void)
 		    a_socket_that_cannot_be_read_is_left_alone_for_a_while),
 		on_plain(
 		    one_that_was_shut_down_is_read_to_its_end_and_then_rests),
+		on_plain(
+		    what_has_come_to_one_that_is_released_for_good_is_served),
 		on_plain(one_that_is_only_released_is_kept),
 		on_plain(a_draining_child_stays_until_all_is_sent),
 		on_plain(what_was_not_sent_at_the_end_is_counted),

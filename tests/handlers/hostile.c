@@ -14,6 +14,7 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ static const struct tine_option options[] = {
 	    "board | names | random | types | zero | huge | fds | drained | "
 	    "listen | "
 	    "nonblock | shutdown | elsewhere | steer | filter | lock | device "
-	    "| linger, "
+	    "| linger | connect | astray, "
 	    "or an option of sockets: see settings[]" },
 	{ "when", TINE_STRING, "data", 1, 8, "data | tick" },
 	{ "place", TINE_INT, "-1", -1, 1023, "attack from there only" },
@@ -91,11 +92,18 @@ socket_type(int fd)
 	return type;
 }
 
+/* A slot: it listens, or is a UDP socket that is bound. */
 static bool
 is_listening(int fd)
 {
-	socklen_t len = sizeof(int);
+	struct sockaddr_in6 name;
+	socklen_t len = sizeof(int), size = sizeof(name);
 	int on;
+
+	if (socket_type(fd) == SOCK_DGRAM &&
+	    getsockname(fd, (struct sockaddr *)&name, &size) == 0 &&
+	    (name.sin6_family == AF_INET || name.sin6_family == AF_INET6))
+		return true;
 
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 &&
 	    on != 0;
@@ -279,6 +287,27 @@ slot_bind(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo"));
 }
 
+/* Only a peer that is nobody is heard. */
+static void
+slot_connect(int fd)
+{
+	struct sockaddr_in peer = { .sin_family = AF_INET,
+		.sin_port = htons(9) };
+
+	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	(void)connect(fd, (const struct sockaddr *)&peer, sizeof(peer));
+}
+
+/* The same, and undone: the kernel has forgotten the group. */
+static void
+slot_astray(int fd)
+{
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	slot_connect(fd);
+	(void)connect(fd, &nobody, sizeof(nobody));
+}
+
 static void
 slot_linger(int fd)
 {
@@ -357,6 +386,18 @@ on_bind(void)
 }
 
 static void
+on_connect(void)
+{
+	each_slot(slot_connect);
+}
+
+static void
+on_astray(void)
+{
+	each_slot(slot_astray);
+}
+
+static void
 on_linger(void)
 {
 	each_slot(slot_linger);
@@ -382,6 +423,9 @@ static const struct setting {
 	{ "TCP_MAXSEG", IPPROTO_TCP, TCP_MAXSEG, 88 },
 	{ "TCP_WINDOW_CLAMP", IPPROTO_TCP, TCP_WINDOW_CLAMP, 1 },
 	{ "TCP_CORK", IPPROTO_TCP, TCP_CORK, 1 },
+	{ "UDP_CORK", IPPROTO_UDP, UDP_CORK, 1 },
+	{ "UDP_SEGMENT", IPPROTO_UDP, UDP_SEGMENT, 1 },
+	{ "SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR, 1 },
 };
 
 static void
@@ -416,6 +460,8 @@ static const struct {
 	{ "lock", on_lock },
 	{ "device", on_bind },
 	{ "linger", on_linger },
+	{ "connect", on_connect },
+	{ "astray", on_astray },
 };
 
 static void
@@ -451,6 +497,18 @@ hostile_data(struct tine_conn *c)
 }
 
 static enum tine_action
+hostile_datagram(struct tine_dgram *d)
+{
+	size_t n;
+	const void *p = tine_dgram_bytes(d, &n);
+
+	if (memmem(p, n, "go\n", 3) != NULL)
+		attack(tine_dgram_child(d));
+	(void)tine_dgram_reply(d, p, n);
+	return TINE_OK;
+}
+
+static enum tine_action
 hostile_tick(struct tine_child *child, double *next)
 {
 	if (strcmp(tine_option(child, "when", NULL), "tick") == 0)
@@ -460,4 +518,4 @@ hostile_tick(struct tine_child *child, double *next)
 }
 
 TINE_HANDLER(.name = "hostile", .options = options, .data = hostile_data,
-    .tick = hostile_tick);
+    .datagram = hostile_datagram, .tick = hostile_tick);

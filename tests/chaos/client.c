@@ -2,9 +2,9 @@
 /*
  * client.c: the chaos client's options, its loop and its arrivals.
  *
- * usage: client KIND tcp:HOST:PORT|unix:PATH [KEY=VALUE]...
+ * usage: client KIND tcp:HOST:PORT|udp:HOST:PORT|unix:PATH [KEY=VALUE]...
  *
- * KIND: fresh keepalive pipelined half-open long echo. Runs until its standard
+ * KIND: fresh keepalive pipelined half-open long echo packets. Runs until its standard
  * input ends, or until there were count= arrivals, then lets what is under way
  * finish. Prints {"started":NS}, a line for each failure, and a line with the
  * sums; all times are CLOCK_MONOTONIC in nanoseconds. Exit code 0 whatever the
@@ -29,7 +29,8 @@
 #define EVENTS 256
 
 static const struct kind *const kinds[] = { &asker_fresh, &asker_keepalive,
-	&asker_pipelined, &asker_half_open, &asker_long, &echoer_echo };
+	&asker_pipelined, &asker_half_open, &asker_long, &echoer_echo,
+	&packeter_packets };
 
 /* What may be said on the command line; a number, or a text as it stands. */
 static const struct {
@@ -158,7 +159,8 @@ set_target(struct load *l, char *target)
 		return;
 	}
 	colon = strrchr(target, ':');
-	if (strncmp(target, "tcp:", 4) != 0 || colon == NULL)
+	if (strncmp(target, l->kind->is_packets ? "udp:" : "tcp:", 4) != 0 ||
+	    colon == NULL)
 		errx(2, "%s is no target", target);
 	*colon = '\0';
 	in->sin_family = AF_INET;
@@ -202,6 +204,7 @@ set_up(struct load *l)
 
 	if (l->rate == 0 || l->batch == 0 || l->asks == 0 || l->batch > 100 ||
 	    strlen(l->path) > 128 || (l->kind->is_stream && l->pace == 0) ||
+	    (l->kind->is_packets && l->asks > 64) ||
 	    (l->kind->stays && l->gap_max_ns == 0))
 		errx(2, "the numbers make no sense");
 	if (l->text != NULL)

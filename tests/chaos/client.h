@@ -134,6 +134,7 @@ struct session {
 struct kind {
 	const char *name;
 	bool stays, is_stream, is_late; /* late: pauses before it asks */
+	bool is_packets;                /* UDP */
 	void (*begin)(struct session *, uint64_t due_ns);
 	void (*connected)(struct session *, uint64_t now);
 	void (*input)(struct session *, uint64_t now);
@@ -159,8 +160,9 @@ uint64_t session_random(struct session *, uint64_t low, uint64_t high);
 /* ---- the kinds ---- */
 
 extern const struct kind asker_fresh, asker_keepalive, asker_pipelined,
-    asker_half_open, asker_long;      /* asker.c: HTTP */
-extern const struct kind echoer_echo; /* echoer.c: streams */
+    asker_half_open, asker_long;           /* asker.c: HTTP */
+extern const struct kind echoer_echo;      /* echoer.c: streams */
+extern const struct kind packeter_packets; /* packeter.c: UDP */
 
 /* ---- client.c: the run ---- */
 

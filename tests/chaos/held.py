@@ -114,6 +114,7 @@ class Victim:
         self.stopped_ns = time.monotonic_ns()
         self.send(signal.SIGSTOP)
         self._wait_stopped()
+        self.still_ns = time.monotonic_ns()
         self._look(ports)
 
     def send(self, number):

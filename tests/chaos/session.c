@@ -2,7 +2,7 @@
 /*
  * session.c: a connection of the chaos client: its socket, its beginning, its
  * end, and the name of its failure. What is asked and whether the answer is
- * right is the business of the kinds (asker.c, echoer.c).
+ * right is the business of the kinds (asker.c, echoer.c, packeter.c).
  */
 #include "client.h"
 
@@ -71,10 +71,12 @@ session_connect(struct session *s)
 	int on = 1, error = 0;
 
 	s->fd = socket(l->addr.ss_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	    (l->kind->is_packets ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK |
+		SOCK_CLOEXEC,
+	    0);
 	if (s->fd == -1)
 		err(1, "socket");
-	if (l->addr.ss_family == AF_INET &&
+	if (l->addr.ss_family == AF_INET && !l->kind->is_packets &&
 	    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1)
 		err(1, "TCP_NODELAY");
 	s->phase = PHASE_CONNECTING;

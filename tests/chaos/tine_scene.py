@@ -60,7 +60,7 @@ class TineScene(Scene):
     # ---- configuration ----
 
     def _choose_targets(self):
-        ports = iter(free_ports(5))
+        ports = iter(free_ports(6))
         queries = {"reuseport": "", "shared": "?reuseport=false"}
         for mode in self.modes:
             for handler in ("http", "echo"):
@@ -71,6 +71,7 @@ class TineScene(Scene):
         if "reuseport" in self.modes:
             self.targets.append(
                 Target("defer", "http", next(ports), "?defer-accept=5s"))
+        self.targets.append(Target("udp", "packets", next(ports)))
 
     def conf(self, extra=(), timing=None, start_timeout="30s"):
         """The text of a configuration that is good, but for what `extra`
@@ -81,7 +82,8 @@ class TineScene(Scene):
                              timing=timing or self.timing)]
         for handler in ("http", "echo"):
             urls = ", ".join(f'"{t.url}"' for t in self.targets
-                             if t.handler == handler)
+                             if t.handler == handler or
+                             (t.handler, handler) == ("packets", "echo"))
             parts.append(SERVER.format(listen=urls, handler=handler))
             if handler == "http":
                 parts.append(f"    options: {{ root: {self.www} }}\n")

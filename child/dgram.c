@@ -27,7 +27,7 @@
 
 /* Where a packet was sent to, as the kernel tells it and wants to be told. */
 union whereabouts {
-	struct cmsghdr align;
+	size_t align; /* as of a struct cmsghdr */
 	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * accept.c: new connections, and packets of UDP. Runs in children. Owns this child's copies of
- * the slots and decides when they are watched: polled for the master, and
- * neither full nor out of descriptors. It never closes a copy while the
- * master lives: that would make libev rebuild its whole epoll set.
+ * accept.c: new connections, and packets of UDP. Runs in children and in the
+ * acceptor. Owns this child's copies of the slots and decides when they are
+ * watched: polled for the master, and neither full nor out of descriptors. It
+ * never closes a copy while the master lives: that would make libev rebuild its
+ * whole epoll set.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -43,9 +44,11 @@ is_wanted(struct listener *l)
 	if (!is_serving(l) || ev_is_active(&l->rest))
 		return false;
 	/* Packets are no connections, and need no descriptors. */
-	return l->port != NULL ||
-	    (ch->sick == 0 && !ch->is_full && !l->server->is_full &&
-		!ev_is_active(&ch->pace.wait));
+	if (l->port != NULL)
+		return true;
+	return ch->sick == 0 && !ch->is_full && !l->server->is_full &&
+	    !ev_is_active(&ch->pace.wait) &&
+	    (l->route == NULL || dispatch_is_open(l->route));
 }
 
 static void
@@ -68,13 +71,10 @@ accept_update(struct child *ch)
 		watch(l);
 }
 
-/*
- * Out of descriptors or memory: the connection stays queued and the listener
- * readable, so going on would spin. Wait until a connection closes or a second
- * has passed.
- */
-static void
-fall_sick(struct child *ch, int code)
+/* The connection stays queued and the listener readable, so going on would
+ * spin. */
+void
+accept_fall_sick(struct child *ch, int code)
 {
 	bool was_told = ch->told_sick != 0;
 
@@ -103,6 +103,7 @@ on_recover(struct ev_loop *loop, ev_timer *w, int revents)
 		ev_timer_set(w, RECOVER_SECONDS, 0.);
 		ev_timer_start(loop, w);
 		accept_update(ch);
+		dispatch_retry(ch);
 	} else {
 		ch->told_sick = 0;
 		cctl_send(ch, CTL_WELL);
@@ -185,7 +186,7 @@ on_error(struct listener *l, int code)
 		/* Ours may make room; others would take what we free. */
 		if (code == EMFILE && admit_shed(l->server->child))
 			return true;
-		fall_sick(l->server->child, code);
+		accept_fall_sick(l->server->child, code);
 		return false;
 	default:
 		take_rest(l);
@@ -215,13 +216,46 @@ accept_some(struct listener *l, unsigned most)
 }
 
 static void
+forget(struct child *ch, struct listener *l)
+{
+	TAILQ_REMOVE(&ch->listeners, l, entry);
+	ev_io_stop(ch->loop, &l->io);
+	ev_timer_stop(ch->loop, &l->rest);
+	if (l->port != NULL)
+		dgram_close(l->port);
+	closefd(&l->io.fd);
+	free(l);
+}
+
+/* Nothing will come through this pair any more. */
+static void
+end_pair(struct listener *l)
+{
+	struct child *ch = l->server->child;
+
+	forget(ch, l);
+	drain_check(ch);
+}
+
+static void
 on_connection(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct listener *l = w->data;
+	unsigned most = l->server->budget_accepts;
+	int code = 0;
 
 	(void)loop;
 	(void)revents;
-	accept_some(l, l->server->budget_accepts);
+	if (l->route != NULL)
+		code = dispatch_accept(l->route, w->fd, most);
+	else if (l->is_pair)
+		code = receive_some(l, most);
+	else
+		accept_some(l, most);
+	if (code == EPIPE && l->is_pair)
+		end_pair(l);
+	else if (code != 0)
+		(void)on_error(l, code);
 }
 
 static void
@@ -258,7 +292,7 @@ accept_is_open(const struct child *ch)
 		if (is_serving(l) ||
 		    (l->port != NULL && dgram_is_pending(l->port)))
 			return true;
-	return false;
+	return dispatch_is_holding(ch);
 }
 
 /*
@@ -312,7 +346,13 @@ learn(struct child *ch, const struct ctl_slot *slot, int fd)
 
 	if (l == NULL)
 		return NULL;
-	if (url_is_udp(url)) {
+	if (ch->dispatch != NULL) {
+		l->route = dispatch_route(ch, slot->server, slot->listen);
+		if (l->route == NULL) {
+			free(l);
+			return NULL;
+		}
+	} else if (url_is_udp(url)) {
 		l->port = dgram_open(s, slot->listen, fd);
 		if (l->port == NULL) {
 			free(l);
@@ -322,8 +362,10 @@ learn(struct child *ch, const struct ctl_slot *slot, int fd)
 	l->server = s;
 	l->id = slot->id;
 	l->listen = slot->listen;
-	l->is_unix = url->scheme == URL_UNIX;
-	set_options(fd, url);
+	l->is_pair = (slot->flags & CTL_SLOT_READ) != 0;
+	l->is_unix = url->scheme == URL_UNIX && !l->is_pair;
+	if (!l->is_pair)
+		set_options(fd, url);
 	ev_io_init(&l->io, l->port != NULL ? on_packets : on_connection, fd,
 	    EV_READ);
 	l->io.data = l;
@@ -338,12 +380,13 @@ accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
 {
 	struct listener *l = find(ch, slot->id);
 
-	if (l != NULL) {
-		/* One copy a slot: the first. */
+	/* One copy a slot: the first. */
+	if (l != NULL)
 		closefd(&fd);
-	} else if (slot->server >= ch->nservers ||
-	    slot->listen >= ch->servers[slot->server].conf->nlistens ||
-	    fd == -1 || (l = learn(ch, slot, fd)) == NULL) {
+	else if (slot->server < ch->nservers &&
+	    slot->listen < ch->servers[slot->server].conf->nlistens && fd != -1)
+		l = learn(ch, slot, fd);
+	if (l == NULL) {
 		closefd(&fd);
 		return -1;
 	}
@@ -356,7 +399,7 @@ accept_add(struct child *ch, const struct ctl_slot *slot, int fd, bool poll)
 }
 
 /* A socket that was shut down does not; if it ever does again, the master sends
- * it again. */
+ * it again. The end of a pair shows when it is read from. */
 static bool
 listens(const struct listener *l)
 {
@@ -365,21 +408,11 @@ listens(const struct listener *l)
 
 	if (l->port != NULL)
 		return !is_shut(l);
+	if (l->is_pair)
+		return true;
 	return getsockopt(l->io.fd, SOL_SOCKET, SO_ACCEPTCONN, &does, &len) ==
 	    -1 ||
 	    does != 0;
-}
-
-static void
-forget(struct child *ch, struct listener *l)
-{
-	TAILQ_REMOVE(&ch->listeners, l, entry);
-	ev_io_stop(ch->loop, &l->io);
-	ev_timer_stop(ch->loop, &l->rest);
-	if (l->port != NULL)
-		dgram_close(l->port);
-	closefd(&l->io.fd);
-	free(l);
 }
 
 void
@@ -399,6 +432,16 @@ accept_release(struct child *ch, uint32_t id)
 	/* Each shrinking retires some: kept, they would fill our table. */
 	if (!listens(l))
 		forget(ch, l);
+}
+
+void
+accept_on_orphan(struct child *ch)
+{
+	struct listener *l, *next;
+
+	TAILQ_FOREACH_SAFE(l, &ch->listeners, entry, next)
+		if (!l->is_pair)
+			forget(ch, l);
 }
 
 void

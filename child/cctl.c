@@ -21,10 +21,15 @@ on_start(struct child *ch, struct ctl_msg *m)
 static void
 on_adopt(struct child *ch, struct ctl_msg *m)
 {
-	int fd = m->fd;
+	const struct ctl_slot *slot = &m->body.slot;
+	int fd = m->fd, rc;
 
 	m->fd = -1;
-	if (accept_add(ch, &m->body.slot, fd, true) == -1)
+	if (ch->dispatch != NULL && (slot->flags & CTL_SLOT_WRITE) != 0)
+		rc = dispatch_add(ch, slot, fd);
+	else
+		rc = accept_add(ch, slot, fd, true);
+	if (rc == -1)
 		log_error("slot %u: cannot be polled",
 		    (unsigned)m->body.slot.id);
 }
@@ -32,7 +37,10 @@ on_adopt(struct child *ch, struct ctl_msg *m)
 static void
 on_release(struct child *ch, struct ctl_msg *m)
 {
-	accept_release(ch, m->body.slot.id);
+	uint32_t id = m->body.slot.id;
+
+	if (ch->dispatch == NULL || !dispatch_remove(ch, id))
+		accept_release(ch, id);
 }
 
 static void
@@ -98,6 +106,13 @@ on_level(struct child *ch, struct ctl_msg *m)
 }
 
 static void
+on_page(struct child *ch, struct ctl_msg *m)
+{
+	if (ch->dispatch != NULL)
+		dispatch_set_page(ch, &m->body.page, m->fd);
+}
+
+static void
 on_status(struct child *ch, struct ctl_msg *m)
 {
 	snapshot_take(ch, &m->body.status, m->fd);
@@ -114,6 +129,7 @@ static void (*const verbs[CTL_NTYPES])(struct child *, struct ctl_msg *) = {
 	[CTL_LOGS] = on_logs,
 	[CTL_LEVEL] = on_level,
 	[CTL_STATUS] = on_status,
+	[CTL_PAGE] = on_page,
 };
 
 void
@@ -126,7 +142,7 @@ cctl_on_orphan(struct child *ch)
 	term_arm();
 	term_on_answer(ch);
 	/* A new master must find every address free. */
-	accept_close_all(ch);
+	accept_on_orphan(ch);
 	drain_begin(ch, ch->conf->orphan, CTL_STOPPING);
 	snapshot_on_orphan(ch);
 }

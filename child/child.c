@@ -49,6 +49,8 @@ child_name(const struct heritage *h, char *dst, size_t size)
 {
 	if (h->place == HERITAGE_ADMIN)
 		(void)snprintf(dst, size, "admin child");
+	else if (h->place == HERITAGE_ACCEPTOR)
+		(void)snprintf(dst, size, "acceptor");
 	else
 		(void)snprintf(dst, size, "child %d", h->place);
 	return dst;
@@ -176,6 +178,7 @@ child_init(struct child *ch, const struct heritage *h, struct err *err)
 		.conf = h->conf,
 		.board = &ch->own_page,
 		.max_conns = rlimit_connections(h->conf),
+		.max_files = rlimit_files(),
 	};
 	TAILQ_INIT(&ch->listeners);
 	STAILQ_INIT(&ch->dirty);
@@ -188,6 +191,10 @@ child_init(struct child *ch, const struct heritage *h, struct err *err)
 		init_loop(ch);
 	if (ch->scratch == NULL || ch->stage == NULL || ch->loop == NULL) {
 		err_sys(err, "memory for the event loop");
+		child_fini(ch);
+		return -1;
+	}
+	if (h->place == HERITAGE_ACCEPTOR && dispatch_init(ch, err) == -1) {
 		child_fini(ch);
 		return -1;
 	}
@@ -206,6 +213,7 @@ child_fini(struct child *ch)
 		snapshot_fini(ch);
 		accept_close_all(ch);
 		admit_fini(ch);
+		dispatch_fini(ch);
 		child_close_conns(ch);
 		conn_sweep(ch);
 		is_quiet = offload_stop(ch);
@@ -314,6 +322,7 @@ take_slots(struct child *ch, const struct heritage *h, struct err *err)
 			.id = s->id,
 			.server = s->server,
 			.listen = s->listen,
+			.flags = s->flags,
 		};
 
 		if (accept_add(ch, &slot, s->fd, true) == -1)

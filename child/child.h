@@ -22,6 +22,7 @@
 
 #include "child/conn.h"
 #include "child/dgram.h"
+#include "child/dispatch.h"
 #include "child/handle.h"
 #include "child/handlers/snapshot.h"
 #include "child/offload.h"
@@ -92,17 +93,20 @@ struct tine_child {
 	char refusal[256]; /* tine_set_error() */
 };
 
-/* This child's copy of one slot. */
+/* This child's copy of one slot: a listening socket, or the read end of a
+ * hand-off pair. */
 struct listener {
 	TAILQ_ENTRY(listener) entry;
 	ev_io io;
 	ev_timer rest; /* after EINVAL */
 	struct tine_child *server;
-	uint32_t id;     /* of the slot, as the master counts */
-	uint32_t listen; /* of the server */
+	struct route *route; /* of the acceptor; NULL: we serve */
+	uint32_t id;         /* of the slot, as the master counts */
+	uint32_t listen;     /* of the server */
 	bool is_polled;
 	bool is_kept; /* CTL_SLOT_KEEP: polled also while draining */
 	bool is_unix;
+	bool is_pair;
 	struct dgram_port *port; /* of UDP; else NULL */
 };
 
@@ -157,7 +161,10 @@ struct child {
 	struct tine_child *servers; /* as many as conf->servers */
 	size_t nservers;
 	TAILQ_HEAD(, listener) listeners;
+	struct dispatch *dispatch; /* the acceptor's; NULL in all others */
 	uint64_t nconns, max_conns;
+	uint64_t max_files; /* the limit of open descriptors */
+	int highest_fd;     /* of those that were received */
 	struct handle_table handles;
 	unsigned nrefused; /* who are told that there is no room */
 	bool is_full;
@@ -238,7 +245,7 @@ int child_init(struct child *, const struct heritage *, struct err *);
 /* Undo child_init(): handlers are stopped, connections must be gone. */
 void child_fini(struct child *);
 void child_set_state(struct child *, enum child_state);
-/* "child 3" or "admin child", for ps and the log. Returns dst, which holds
+/* "child 3", "admin child" or "acceptor", for ps and the log. Returns dst, which holds
  * CHILD_NAME_MAX bytes. */
 const char *child_name(const struct heritage *, char *dst, size_t size);
 /* End the loop; what is left is closed behind it. */
@@ -348,7 +355,19 @@ void accept_on_close(struct tine_child *);
 /* Is any slot served still, or as soon as there is room again; or have packets
  * to be sent yet? */
 bool accept_is_open(const struct child *);
+/* The master is gone: its addresses are free from now on. What was handed over,
+ * or is by an acceptor that has not heard of it, is served. */
+void accept_on_orphan(struct child *);
 void accept_close_all(struct child *);
+/* Accepting stops for want of descriptors or memory, until a connection closes
+ * or a second has passed. */
+void accept_fall_sick(struct child *, int code);
+
+/* ---- receive.c ---- */
+/* Open up to `most` connections that wait in a pair. 0; or an errno value:
+ * EAGAIN nothing waits, EPIPE nothing ever will, EMFILE there is no room for
+ * descriptors. */
+int receive_some(struct listener *, unsigned most);
 
 /* ---- admit.c ---- */
 /* What is known of the next connection before it is accepted. */

@@ -64,24 +64,32 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_timer_start(loop, w);
 }
 
+static int
+load(struct tine_child *s, struct err *err)
+{
+	const struct conf *conf = s->child->conf;
+
+	if (handler_load(&s->handler, &s->library, s->conf->handler, conf,
+		err) == -1)
+		return -1;
+	if (handler_check_listens(&s->handler, s->conf, err) == 0 &&
+	    option_parse(&s->options, &s->handler, conf, s->conf, err) == 0) {
+		if (listening_init(s, err) == 0)
+			return 0;
+		option_free(&s->options, &s->handler);
+	}
+	handler_unload(&s->library);
+	return -1;
+}
+
 int
 server_init(struct tine_child *s, struct child *ch,
     const struct conf_server *conf, struct err *err)
 {
 	*s = (struct tine_child){ .child = ch, .conf = conf };
-	if (handler_load(&s->handler, &s->library, conf->handler, ch->conf,
-		err) == -1)
+	/* The acceptor runs no handler's code. */
+	if (ch->dispatch == NULL && load(s, err) == -1)
 		return -1;
-	if (handler_check_listens(&s->handler, conf, err) == -1 ||
-	    option_parse(&s->options, &s->handler, ch->conf, conf, err) == -1) {
-		handler_unload(&s->library);
-		return -1;
-	}
-	if (listening_init(s, err) == -1) {
-		option_free(&s->options, &s->handler);
-		handler_unload(&s->library);
-		return -1;
-	}
 	set_limits(s);
 	slab_init(&s->slab, s->handler.conn_size);
 	if (s->limits.per_address > 0)

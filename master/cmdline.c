@@ -69,9 +69,9 @@ static const struct option_row rows[] = {
 	{ 'n', "processes", "N", .key = "processes",
 	    .help = "children: 1 to 1024, auto, or MIN:MAX" },
 	{ 'a', "accept", "MODE", .key = "accept",
-	    .help = "auto, reuseport or shared" },
+	    .help = "auto, reuseport, shared or dispatch" },
 	{ 'b', "balance", "HOW", .key = "balance",
-	    .help = "kernel, source-hash or random" },
+	    .help = "how connections are spread: tine.yaml(5)" },
 	{ 'c', "config", "FILE", .is_repeatable = true,
 	    .take = take_file,
 	    .help = "configuration file or folder: tine.yaml(5)" },
@@ -169,19 +169,6 @@ refuse_unknown(const char *word, struct err *err)
 
 /* ---- one option ---- */
 
-/* Values that have a meaning later. */
-static int
-check_built(const struct option_row *r, const char *value, struct err *err)
-{
-	char name[NAME_LETTERS];
-
-	if (r->letter != 'a' || strcmp(value, "dispatch") != 0)
-		return 0;
-	err_set(err, EXIT_BAD_USAGE, "%s %s is not built yet",
-	    name_of(r, name, sizeof(name)), value);
-	return err_hint(err, "auto, reuseport or shared");
-}
-
 static int
 set_value(const struct option_row *r, const char *key, const char *value,
     struct conf *conf, struct err *err)
@@ -190,8 +177,6 @@ set_value(const struct option_row *r, const char *key, const char *value,
 	const char *near;
 	char name[NAME_LETTERS];
 
-	if (check_built(r, value, err) == -1)
-		return -1;
 	(void)name_of(r, name, sizeof(name));
 	d = directive_find(DIRECTIVE_CONF, key, &near);
 	assert(d != NULL);

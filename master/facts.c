@@ -40,7 +40,7 @@ facts_of_listener(const struct listener *l, struct facts_listener *f)
 {
 	size_t i;
 
-	*f = (struct facts_listener){ 0 };
+	*f = (struct facts_listener){ .queue = relay_queue(l) };
 	for (i = 0; i < l->nslots; i++) {
 		if (l->slots[i].fd == -1)
 			continue;
@@ -126,7 +126,7 @@ facts_of_all(const struct master *m, struct facts_totals *f)
 	for (i = 0; i < BOARD_NCOUNTERS; i++)
 		f->counters[i] = clamp(m->totals[i]);
 	TAILQ_FOREACH(p, &m->procs, entry) {
-		if (proc_is_admin(p))
+		if (proc_is_extra(p))
 			continue;
 		board_read(&m->board, p->page, &copy);
 		for (i = 0; i < BOARD_NCOUNTERS; i++)

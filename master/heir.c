@@ -18,7 +18,9 @@ place_of(const struct listener *l, size_t i)
 {
 	if (l->has_slot_per_place)
 		return (int)i;
-	return i == 0 ? SLOT_SHARED : SLOT_NOBODYS;
+	if (i > 0)
+		return SLOT_NOBODYS;
+	return l->is_dispatched ? SLOT_ACCEPTORS : SLOT_SHARED;
 }
 
 /*

@@ -19,6 +19,13 @@
 /* One that nobody serves any more is not waited for longer than this. */
 #define CLOSING_MOST_NS (10 * NSEC_PER_SEC)
 
+static void
+begin_leaving(struct slot *s)
+{
+	s->empties = 0;
+	(void)memset(s->adopters, 0, sizeof(s->adopters));
+}
+
 void
 listener_leave(struct master *m, const struct generation *g)
 {
@@ -30,11 +37,10 @@ listener_leave(struct master *m, const struct generation *g)
 
 		l->is_leaving = !l->is_admin && !generation_find(g, l, &where);
 		/* Who adopted a slot before was not told to keep it. */
-		for (k = 0; l->is_leaving && k < l->nslots; k++) {
-			l->slots[k].empties = 0;
-			(void)memset(l->slots[k].adopters, 0,
-			    sizeof(l->slots[k].adopters));
-		}
+		for (k = 0; l->is_leaving && k < l->nslots; k++)
+			begin_leaving(&l->slots[k]);
+		for (k = 0; l->is_leaving && k < l->nrelays; k++)
+			begin_leaving(&l->relays[k].reader);
 	}
 	master_on_change(m);
 }
@@ -91,6 +97,7 @@ shut_when_empty(struct master *m, struct listener *l)
 	for (i = 0; i < l->nslots; i++)
 		if (l->slots[i].is_listening)
 			is_empty &= listener_is_run_out(&l->slots[i]);
+	is_empty &= relay_is_run_out(l, 0, (int)l->nrelays);
 	if (!is_empty && !(l->is_closing && left >= CLOSING_MOST_NS))
 		return;
 	for (i = 0; i < l->nslots; i++)

@@ -106,7 +106,9 @@ listener_new_slot(struct master *m, const struct listener *l, int place)
 	return (struct slot){
 		.id = ++m->last_slot_id,
 		.fd = -1,
-		.place = l->has_slot_per_place ? place : SLOT_SHARED,
+		.place = l->has_slot_per_place ? place
+		    : l->is_dispatched         ? SLOT_ACCEPTORS
+					       : SLOT_SHARED,
 		.opened_ns = mono_ns(),
 	};
 }
@@ -180,6 +182,8 @@ listener_open(struct master *m, struct listener *l, struct err *err)
 		return -1;
 	if (complete_first(l, err) == -1)
 		return -1;
+	if (l->is_dispatched)
+		return relay_open(m, l, (size_t)m->nplaces, err);
 	return open_slots(m, l, n, err) == 0 || heir_share(l, err) ? 0 : -1;
 }
 
@@ -202,7 +206,9 @@ listener_add(struct master *m, const struct generation *g,
 	l->url = *url;
 	l->said_port = url->port;
 	l->is_admin = g->is_admin;
-	l->has_slot_per_place = !l->is_admin &&
+	l->is_dispatched = !l->is_admin &&
+	    policy_is_dispatched(url, g->conf.accept, g->conf.balance);
+	l->has_slot_per_place = !l->is_admin && !l->is_dispatched &&
 	    policy_has_slot_per_place(url, g->conf.accept, m->nplaces);
 	all[m->nlisteners++] = l;
 	return l;
@@ -222,6 +228,7 @@ listener_drop(struct master *m, struct listener *l)
 		if (url_is_udp(&l->url))
 			slot_release_all(m, l, &l->slots[i]);
 	}
+	relay_close(l);
 	steer_fini(&l->steer);
 	if (l->owns_path)
 		unixpath_remove(l->url.path, l->path_dev, l->path_ino);
@@ -375,6 +382,19 @@ tune_all(struct listener *l, const struct url *before, struct err *err)
 }
 
 static int
+refuse_mode(const struct listener *l, struct err *err)
+{
+	char text[URL_TEXT_MAX];
+
+	err_set(err, EXIT_BAD_CONFIG,
+	    "whether connections of %s are dispatched cannot change at a "
+	    "reload",
+	    url_print_short(&l->url, text, sizeof(text)));
+	return err_hint(err,
+	    "keep accept and balance, or stop the server and start it again");
+}
+
+static int
 listener_change(const struct master *m, struct listener *l,
     const struct generation *g, const struct url *url, struct err *err)
 {
@@ -384,6 +404,11 @@ listener_change(const struct master *m, struct listener *l,
 	    !is_said_shared(&l->url, m->conf);
 	uint16_t port = l->url.port;
 
+	/* Its children were born for what it is. */
+	if (!l->is_admin &&
+	    l->is_dispatched !=
+		policy_is_dispatched(url, g->conf.accept, g->conf.balance))
+		return refuse_mode(l, err);
 	if (socket_check_fixed(l, url, joins, err) == -1)
 		return -1;
 	l->before = l->url;
@@ -428,7 +453,7 @@ wants_slots(const struct listener *l, const struct url *url,
     enum conf_accept accept, int places)
 {
 	return l->has_slot_per_place ||
-	    (!l->is_lone && !l->is_admin &&
+	    (!l->is_lone && !l->is_admin && !l->is_dispatched &&
 		policy_has_slot_per_place(url, accept, places));
 }
 
@@ -440,6 +465,9 @@ listener_widen(struct master *m, int places, struct err *err)
 	for (i = 0; i < m->nlisteners; i++) {
 		struct listener *l = m->listeners[i];
 
+		if (!l->is_closing && l->is_dispatched &&
+		    relay_open(m, l, (size_t)places, err) == -1)
+			return -1;
 		/* One that may yet come back is widened, too. */
 		if (l->is_closing ||
 		    !wants_slots(l, &l->url, m->conf->accept, places))
@@ -509,6 +537,8 @@ warn_of_backlogs(const struct generation *g)
 static bool
 is_kernels(const struct listener *l)
 {
+	if (l->is_dispatched)
+		return false;
 	if (l->url.reuseport == URL_FALSE)
 		return !url_is_udp(&l->url);
 	return l->url.reuseport == URL_TRUE || l->steer.is_blind;
@@ -614,13 +644,24 @@ listener_close_all(struct master *m)
 
 /* ---- children ---- */
 
-/* The slot of this place; NULL: the listener is gone. */
+/* The slot of this place; NULL: it has none, or the listener is gone. */
 static struct slot *
 slot_of(const struct listener *l, int place)
 {
-	if (l == NULL)
+	if (l == NULL || (place == HERITAGE_ACCEPTOR && !l->is_dispatched))
 		return NULL;
+	if (l->is_dispatched && place != HERITAGE_ACCEPTOR)
+		return &l->relays[place].reader;
 	return &l->slots[l->has_slot_per_place ? place : 0];
+}
+
+static enum conf_accept
+accept_mode_of(const struct listener *l)
+{
+	if (l->is_dispatched)
+		return CONF_ACCEPT_DISPATCH;
+	return l->has_slot_per_place ? CONF_ACCEPT_REUSEPORT
+				     : CONF_ACCEPT_SHARED;
 }
 
 size_t
@@ -631,20 +672,22 @@ listener_heritage(const struct generation *g, int place,
 
 	assert(g->nlisteners <= max);
 	for (i = 0; i < g->nlisteners; i++) {
-		const struct slot *s = slot_of(g->listeners[i], place);
+		const struct listener *l = g->listeners[i];
+		const struct slot *s = slot_of(l, place);
 		struct ctl_slot where;
 
-		if (s == NULL || !generation_find(g, g->listeners[i], &where))
+		if (s == NULL || !generation_find(g, l, &where))
 			continue;
 		out[used++] = (struct heritage_slot){
 			.id = s->id,
 			.server = where.server,
 			.listen = where.listen,
+			.flags = s->place >= 0 && l->is_dispatched
+			    ? CTL_SLOT_READ
+			    : 0,
 			.fd = s->fd,
 			.port = g->listeners[i]->url.port,
-			.mode = g->listeners[i]->has_slot_per_place
-			    ? CONF_ACCEPT_REUSEPORT
-			    : CONF_ACCEPT_SHARED,
+			.mode = accept_mode_of(l),
 		};
 	}
 	return used;
@@ -662,6 +705,10 @@ listener_listen(const struct proc *p)
 
 		if (s == NULL || s->is_listening)
 			continue;
+		if (g->listeners[i]->is_dispatched) {
+			relay_listen(g->listeners[i], place);
+			continue;
+		}
 		if (socket_listen(g->listeners[i], s) == -1)
 			log_sys(LOG_ERROR, "listen for child %d", place);
 		/* The program counts the members. */

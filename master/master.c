@@ -156,6 +156,7 @@ settle(struct master *m)
 		if (m->state == MASTER_STARTING)
 			start_check(m);
 		op_step(m);
+		acceptor_step(m);
 		slot_update(m);
 		admin_step(m);
 		if (m->state == MASTER_STOPPING && !ev_is_active(&m->delay_w) &&
@@ -197,6 +198,7 @@ each_second(struct master *m)
 	TAILQ_FOREACH(p, &m->procs, entry)
 		mctl_tick(p);
 	guard_tick(m);
+	relay_guard(m);
 	renew_tick(m);
 	sizer_tick(m);
 	rescue(m);
@@ -215,6 +217,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	watch_tick(m);
 	listener_tick(m);
 	scale_tick(m);
+	relay_tick(m);
 	if (m->ticks++ % TICKS_PER_SECOND == 0)
 		each_second(m);
 	/* An operation may wait for nothing but the time. */
@@ -281,7 +284,8 @@ master_fini(struct master *m)
 	board_close(&m->board);
 	free(m->places);
 	free(m->admin.place);
-	m->places = m->admin.place = NULL;
+	free(m->acceptor);
+	m->places = m->admin.place = m->acceptor = NULL;
 	signals_end(m);
 	logs_fini(m);
 	ev_loop_destroy(m->loop);

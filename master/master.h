@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "master/acceptor.h"
 #include "master/admin.h"
 #include "master/audit.h"
 #include "master/autoscale.h"
@@ -24,6 +25,7 @@
 #include "master/notify.h"
 #include "master/operation.h"
 #include "master/policy.h"
+#include "master/relay.h"
 #include "master/reload.h"
 #include "master/roll.h"
 #include "master/scale.h"
@@ -47,13 +49,17 @@ struct proc;
  * what the service manager handed over and the mode has no room for. */
 #define SLOT_SHARED (-1)
 #define SLOT_NOBODYS (-2)
+/* In accept mode dispatch: the acceptor's, which the children poll while there
+ * is none; and a pair's write end, which only acceptors get. */
+#define SLOT_ACCEPTORS HERITAGE_ACCEPTOR
+#define SLOT_TARGET (-4)
 
-/* A listening socket. The master holds its descriptor until the slot is
- * retired, so that no queue dies with a child. */
+/* A listening socket, or one end of a hand-off pair. The master holds its
+ * descriptor until the slot is retired, so that no queue dies with a child. */
 struct slot {
 	uint32_t id;
 	int fd;             /* -1: retired */
-	int place;          /* whose it is, or SLOT_SHARED, SLOT_NOBODYS */
+	int place;          /* whose it is, or one of the above */
 	uint64_t opened_ns; /* children that are older were not born with it */
 	bool is_listening;
 	uint64_t found;     /* by the last audit: BITs of audit_find */
@@ -67,6 +73,12 @@ struct slot {
 	struct proc *adopters[SLOT_ADOPTERS_MAX];
 };
 
+/* A hand-off pair: relay.h. Excluded, retired and so on is its read end. */
+struct relay {
+	struct slot reader, writer;
+	bool is_shut; /* nothing comes into it any more */
+};
+
 /*
  * An address that generations listen on, and its slots. Which server it is of
  * is each generation's own matter: generation_find().
@@ -77,16 +89,19 @@ struct listener {
 	struct addr addr;   /* likewise */
 	uint16_t said_port; /* 0: the kernel chose the one in the URL */
 	bool has_slot_per_place;
-	bool is_admin;   /* of no generation that serves: see admin.h */
-	bool is_lone;    /* nothing can join its socket, see heir.h */
-	bool is_added;   /* by a reload that may be undone */
-	bool is_changed; /* likewise: `before` counts */
-	bool is_leaving; /* the rolled generation does not have it */
-	bool is_shut;    /* and its queue is empty: clients are refused */
+	bool is_dispatched; /* the acceptor takes its connections */
+	bool is_admin;      /* of no generation that serves: see admin.h */
+	bool is_lone;       /* nothing can join its socket, see heir.h */
+	bool is_added;      /* by a reload that may be undone */
+	bool is_changed;    /* likewise: `before` counts */
+	bool is_leaving;    /* the rolled generation does not have it */
+	bool is_shut;       /* and its queue is empty: clients are refused */
 	bool is_closing; /* it left for good, and its queue may not be empty */
 	uint64_t closing_ns; /* since when */
 	struct slot *slots;
 	size_t nslots;
+	struct relay *relays; /* if dispatched: one for each place */
+	size_t nrelays;
 	struct steer steer; /* its sockets that listen, if a slot per place */
 	struct audit audit; /* how they should be */
 	struct audit given; /* those that are the service manager's */
@@ -150,6 +165,8 @@ struct proc {
 	bool is_killed;   /* by us */
 	bool is_buried;   /* its place has heard of its death */
 	bool is_asking;   /* said ASK, and was not told yet */
+	/* The acceptors, incumbent and successor, that have its page. */
+	struct proc *shown_to[2];
 	int wait_status;
 	struct policy_rate messages;
 	char last_words[CTL_TEXT_MAX]; /* text of FATAL, escaped, or "" */
@@ -162,7 +179,7 @@ TAILQ_HEAD(proc_list, proc);
 /* Room for one child. Draining children are in the master's list only. */
 struct place {
 	struct master *master;
-	int number;    /* or HERITAGE_ADMIN */
+	int number;    /* or HERITAGE_ADMIN, HERITAGE_ACCEPTOR */
 	char name[16]; /* of its children, in the log: "child 3" */
 	struct proc *incumbent;
 	struct proc *successor; /* replaces the incumbent once READY */
@@ -223,6 +240,7 @@ struct master {
 	int nplaces;           /* children that are wanted */
 	int nplaces_used;      /* more while places are being left */
 	struct admin admin;
+	struct place *acceptor; /* NULL: no listener ever wanted one */
 	struct operations ops;
 	struct reload reload;
 	struct upgrade upgrade;
@@ -230,7 +248,7 @@ struct master {
 	struct scale scale;
 	struct autoscale autoscale;
 	struct proc_list procs;  /* all that are not reaped */
-	int count[PROC_NSTATES]; /* of those that are not the admin child */
+	int count[PROC_NSTATES]; /* of those that serve */
 	struct board board;
 	int pid_fd;          /* of the locked pidfile; -1: none */
 	int log_fd;          /* what the log uses; children are born with it */
@@ -547,8 +565,10 @@ void proc_start(struct proc *);
 void proc_on_ready(struct proc *);
 /* Call it back from its drain: it says READY when it comes. */
 void proc_resume(struct proc *);
-/* It is none of the children that serve: it counts nowhere. */
+/* It is the admin child: it may ask, and goes last. */
 bool proc_is_admin(const struct proc *);
+/* It is none of the children that serve: it counts nowhere. */
+bool proc_is_extra(const struct proc *);
 /* It had said that it leaves, and left in order. */
 bool proc_has_left(const struct proc *);
 void proc_set_state(struct proc *, enum proc_state);

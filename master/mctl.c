@@ -55,7 +55,7 @@ count_cut(struct proc *p, const struct ctl_msg *msg)
 {
 	uint32_t cut = MIN_OF(msg->body.drained.cut, 1U << 20);
 
-	if (!proc_is_admin(p))
+	if (!proc_is_extra(p))
 		p->master->cut += cut;
 	return cut;
 }

@@ -22,6 +22,7 @@
 struct whole {
 	uint64_t uptime_ns, generation, places, accepting, accepting_min;
 	uint64_t crashes, hangs, reloads, rollbacks, upgrades, cut;
+	uint64_t acceptors, acceptor_restarts;
 	struct facts_totals totals;
 	struct fairness fairness;
 };
@@ -122,6 +123,10 @@ static const struct metric {
 	    "Bytes written to clients." },
 	{ "slow_callbacks_total", "counter", TOTAL(BOARD_SLOW_CALLBACKS), 0,
 	    "Callbacks of handlers that took over 100 ms." },
+	{ "acceptors", "gauge", WHOLE(acceptors), 0,
+	    "1 while an acceptor takes connections for the children." },
+	{ "acceptor_restarts_total", "counter", WHOLE(acceptor_restarts), 0,
+	    "Acceptors that were replaced." },
 	{ "listener_slots", "gauge", LISTENER(slots), 0,
 	    "Sockets of the listener." },
 	{ "listener_queue_connections", "gauge", LISTENER(queue), 0,
@@ -299,6 +304,11 @@ look(struct view *v)
 		.upgrades = m->upgrades,
 		.cut = m->cut,
 	};
+	if (m->acceptor != NULL) {
+		v->whole.acceptors = m->acceptor->incumbent != NULL &&
+		    m->acceptor->incumbent->state == PROC_READY;
+		v->whole.acceptor_restarts = m->acceptor->restarts;
+	}
 	facts_of_all(m, &v->whole.totals);
 	counters_of_all(m, &v->counters);
 	fairness_read(m, &v->whole.fairness);

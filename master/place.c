@@ -49,7 +49,10 @@ place_init(struct place *pl, struct master *m, int number)
 {
 	*pl = (struct place){ .master = m, .number = number };
 	(void)snprintf(pl->name, sizeof(pl->name),
-	    number == HERITAGE_ADMIN ? "admin child" : "child %d", number);
+	    number == HERITAGE_ADMIN          ? "admin child"
+		: number == HERITAGE_ACCEPTOR ? "acceptor"
+					      : "child %d",
+	    number);
 	ev_init(&pl->retry_w, on_retry);
 	pl->retry_w.data = pl;
 }
@@ -183,6 +186,8 @@ place_fork_due(struct master *m)
 		return;
 	if (m->admin.place != NULL)
 		fork_if_due(m->admin.place);
+	if (m->acceptor != NULL)
+		fork_if_due(m->acceptor);
 	for (i = 0; i < m->nplaces; i++)
 		fork_if_due(&m->places[i]);
 }
@@ -241,7 +246,7 @@ place_on_death(struct place *pl, struct proc *p)
 	}
 	if (!master_is_serving(m))
 		return;
-	m->crashes += !proc_has_left(p) && !proc_is_admin(p);
+	m->crashes += !proc_has_left(p) && !proc_is_extra(p);
 	if (is_wanting(pl))
 		refill(pl, p);
 	roll_on_death(m, p);

@@ -30,6 +30,21 @@ policy_has_slot_per_place(const struct url *url, enum conf_accept accept,
 	return processes > 1;
 }
 
+bool
+policy_is_dispatched(const struct url *url, enum conf_accept accept,
+    enum conf_balance balance)
+{
+	if (url->reuseport != URL_UNSET)
+		return false;
+	if (url->scheme != URL_UNIX && url->scheme != URL_TCP &&
+	    url->scheme != URL_TCP4 && url->scheme != URL_TCP6)
+		return false;
+	return accept == CONF_ACCEPT_DISPATCH ||
+	    (accept == CONF_ACCEPT_AUTO &&
+		(balance == CONF_BALANCE_ROUND_ROBIN ||
+		    balance == CONF_BALANCE_LEAST_CONNECTIONS));
+}
+
 size_t
 policy_adopters(const bool *able, size_t nplaces, size_t place,
     size_t out[POLICY_ADOPTERS])

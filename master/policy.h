@@ -25,6 +25,11 @@
 bool policy_has_slot_per_place(const struct url *, enum conf_accept,
     int processes);
 
+/* Does an acceptor take this listener's connections and hand them over? UDP has
+ * none. */
+bool policy_is_dispatched(const struct url *, enum conf_accept,
+    enum conf_balance);
+
 /*
  * Who polls the slot of `place` in its child's stead. able[p] tells whether
  * place p has a child that accepts. Fills out[] with places, nearest after

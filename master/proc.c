@@ -55,10 +55,16 @@ proc_is_admin(const struct proc *p)
 	return p->place->number == HERITAGE_ADMIN;
 }
 
+bool
+proc_is_extra(const struct proc *p)
+{
+	return p->place->number < 0;
+}
+
 static void
 count(const struct proc *p, enum proc_state state, int n)
 {
-	if (!proc_is_admin(p))
+	if (!proc_is_extra(p))
 		p->master->count[state] += n;
 }
 
@@ -229,7 +235,7 @@ proc_on_ready(struct proc *p)
 	if (p->ready_ns == 0)
 		p->ready_ns = mono_ns();
 	proc_set_state(p, PROC_READY);
-	if (!proc_is_admin(p)) {
+	if (!proc_is_extra(p)) {
 		m->was_ready = true;
 		m->stillborn = 0;
 	}
@@ -306,7 +312,7 @@ note_stillbirth(const struct proc *p)
 	struct master *m = p->master;
 	char words[64];
 
-	if (m->was_ready || proc_is_admin(p))
+	if (m->was_ready || proc_is_extra(p))
 		return;
 	m->stillborn++;
 	(void)snprintf(m->last_words, sizeof(m->last_words), "%s",
@@ -454,7 +460,7 @@ proc_on_reaped(struct proc *p, int wait_status)
 	/* It cannot be signalled any more: the pid may have a new owner. */
 	closefd(&p->pidfd);
 	p->wait_status = wait_status;
-	if (!proc_is_admin(p))
+	if (!proc_is_extra(p))
 		fold_counters(p);
 	board_give(&m->board, p->page);
 	log_obituary(p);

@@ -351,7 +351,7 @@ roll_on_death(struct master *m, const struct proc *p)
 	if (p->generation != r->to || r->phase < ROLL_PROVING ||
 	    r->phase > ROLL_WATCHING || proc_has_left(p) || is_outsiders(p))
 		return;
-	(void)err_set(&err, EXIT_RUNTIME, "child %d: %s", p->place->number,
+	(void)err_set(&err, EXIT_RUNTIME, "%s: %s", p->place->name,
 	    p->last_words[0] != '\0'
 		? p->last_words
 		: spawn_words(p->wait_status, words, sizeof(words)));

@@ -36,6 +36,16 @@ each_slot(struct master *m, int from, int to, void (*fn)(struct slot *))
 }
 
 static void
+each_relay(struct master *m, int from, int to,
+    void (*fn)(struct listener *, int from, int to))
+{
+	size_t i;
+
+	for (i = 0; i < m->nlisteners; i++)
+		fn(m->listeners[i], from, to);
+}
+
+static void
 exclude(struct slot *s)
 {
 	s->is_excluded = true;
@@ -66,6 +76,7 @@ park(struct master *m)
 			    l->slots[k].retire_ns == 0)
 				l->slots[k].retire_ns = mono_ns() + 1 +
 				    (uint64_t)(seconds * NSEC_PER_SEC);
+		relay_park(l, m->nplaces);
 	}
 }
 
@@ -85,6 +96,7 @@ has_run_out(struct master *m)
 		     k++)
 			if (l->slots[k].is_listening)
 				all &= listener_is_run_out(&l->slots[k]);
+		all &= relay_is_run_out(l, m->nplaces, m->nplaces_used);
 	}
 	return all;
 }
@@ -155,6 +167,7 @@ grow(struct master *m, int target, struct err *err)
 	if (listener_widen(m, target, err) == -1)
 		return -1;
 	each_slot(m, before, target, include);
+	each_relay(m, before, target, relay_include);
 	listener_steer_all(m);
 	m->nplaces = m->nplaces_used = target;
 	open_places(m, before, target);
@@ -165,6 +178,7 @@ static void
 shrink(struct master *m, int target)
 {
 	each_slot(m, target, m->nplaces, exclude);
+	each_relay(m, target, m->nplaces, relay_exclude);
 	listener_steer_all(m);
 	m->nplaces = target;
 }
@@ -315,6 +329,7 @@ scale_cancel(struct master *m)
 	if (s->phase == SCALE_EXCLUDING) {
 		m->nplaces = m->nplaces_used;
 		each_slot(m, 0, m->nplaces, include);
+		each_relay(m, 0, m->nplaces, relay_include);
 		listener_steer_all(m);
 	}
 	s->phase = SCALE_IDLE;

@@ -87,6 +87,8 @@ prepare(struct master *m, struct conf *conf, const struct conf *said,
 		return -1;
 	conf->processes = 1;
 	conf->processes_max = 1;
+	/* There is nobody to hand a connection to. */
+	conf->accept = CONF_ACCEPT_SHARED;
 	m->log_fd = logs_start(conf, err);
 	if (m->log_fd == -1)
 		return -1;

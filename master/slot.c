@@ -5,7 +5,8 @@
  * its slots. A listener that a reload removes is adopted by children of the
  * generation that had it, and they keep it while they drain. Slots that all
  * children share need nothing, as every child was born with them, unless one
- * had to be replaced.
+ * had to be replaced. In accept mode dispatch the acceptor polls the listening
+ * socket, the children the read ends of pairs, and both have stand-ins.
  */
 #include <string.h>
 
@@ -63,6 +64,17 @@ is_among(struct proc *const *set, size_t n, const struct proc *p)
 	return false;
 }
 
+static int
+place_of_target(const struct listener *l, const struct slot *s)
+{
+	size_t i;
+
+	for (i = 0; i < l->nrelays; i++)
+		if (&l->relays[i].writer == s)
+			break;
+	return (int)i;
+}
+
 static bool
 tell(struct proc *p, enum ctl_type type, const struct listener *l,
     const struct slot *s, uint32_t flags)
@@ -72,6 +84,12 @@ tell(struct proc *p, enum ctl_type type, const struct listener *l,
 	(void)generation_find(p->generation, l, &msg);
 	msg.id = s->id;
 	msg.flags = flags;
+	if (s->place == SLOT_TARGET) {
+		msg.flags |= CTL_SLOT_WRITE;
+		msg.place = (uint32_t)place_of_target(l, s);
+	} else if (l->is_dispatched && s->place >= 0) {
+		msg.flags |= CTL_SLOT_READ;
+	}
 	return mctl_send(p, type, &msg, sizeof(msg),
 	    type == CTL_ADOPT ? s->fd : -1);
 }
@@ -123,47 +141,104 @@ stepmother(const struct place *pl, const struct listener *l,
 	return p == NULL || is_owner(p, s) ? NULL : p;
 }
 
+/* Who accepts, place by place. */
+struct able {
+	bool is[CONF_PROCESSES_MAX];
+	bool with_sick;
+};
+
+/* The slot with this index among those of its kind. */
 static void
-update_staying(struct master *m, const struct listener *l, const bool *able,
-    bool with_sick)
+update_slot(struct master *m, const struct listener *l, struct slot *s,
+    size_t i, const struct able *able)
 {
-	size_t places[POLICY_ADOPTERS], i, k, n;
+	struct wish w = { .flags = 0 };
+	size_t places[POLICY_ADOPTERS], k, n;
 
-	for (i = 0; i < l->nslots; i++) {
-		struct wish w = { .flags = 0 };
-		struct slot *s = &l->slots[i];
-
-		if (s->place == SLOT_SHARED)
-			continue;
-		/* A socket that does not listen yet has no queue to serve, and
-		 * one that was retired would wake its adopters for ever. */
-		if (!s->is_listening) {
-			set_adopters(l, s, &w);
-			continue;
-		}
-		n = policy_adopters(able, (size_t)m->nplaces_used,
-		    s->place == SLOT_NOBODYS ? i + (size_t)m->nplaces_used : i,
-		    places);
-		for (k = 0; k < n; k++)
-			w.procs[k] =
-			    able_proc(&m->places[places[k]], l, with_sick);
-		if (n == 0 && i < (size_t)m->nplaces_used && able[i])
-			w.procs[0] = stepmother(&m->places[i], l, s, with_sick);
+	/* A socket that does not listen yet has no queue to serve, and one
+	 * that was retired would wake its adopters for ever. */
+	if (!s->is_listening) {
 		set_adopters(l, s, &w);
+		return;
 	}
+	n = policy_adopters(able->is, (size_t)m->nplaces_used,
+	    s->place < 0 ? i + (size_t)m->nplaces_used : i, places);
+	for (k = 0; k < n; k++)
+		w.procs[k] =
+		    able_proc(&m->places[places[k]], l, able->with_sick);
+	if (n == 0 && i < (size_t)m->nplaces_used && able->is[i])
+		w.procs[0] = stepmother(&m->places[i], l, s, able->with_sick);
+	set_adopters(l, s, &w);
+}
+
+static void
+update_staying(struct master *m, const struct listener *l,
+    const struct able *able)
+{
+	size_t i;
+
+	for (i = 0; i < l->nslots; i++)
+		if (l->slots[i].place != SLOT_SHARED &&
+		    l->slots[i].place != SLOT_ACCEPTORS)
+			update_slot(m, l, &l->slots[i], i, able);
+	for (i = 0; i < l->nrelays; i++)
+		update_slot(m, l, &l->relays[i].reader, i, able);
 }
 
 static int
-find_able(const struct master *m, const struct listener *l, bool *able,
+find_able(const struct master *m, const struct listener *l, struct able *able,
     bool with_sick)
 {
 	int p, n = 0;
 
+	able->with_sick = with_sick;
 	for (p = 0; p < m->nplaces_used; p++) {
-		able[p] = able_proc(&m->places[p], l, with_sick) != NULL;
-		n += able[p];
+		able->is[p] = able_proc(&m->places[p], l, with_sick) != NULL;
+		n += able->is[p];
 	}
 	return n;
+}
+
+/* ---- what the acceptor has ---- */
+
+/* The listening socket: acceptors were born with it, unless it had to be
+ * replaced. While there is none that can accept, two children do. */
+static void
+update_front(struct master *m, const struct listener *l,
+    const struct able *able)
+{
+	struct wish w = { .flags = 0 };
+	bool has_acceptor = false;
+	struct proc *p;
+	size_t n = 0;
+
+	TAILQ_FOREACH(p, &m->procs, entry) {
+		if (!acceptor_is_able(p, l))
+			continue;
+		has_acceptor = true;
+		if (n < POLICY_ADOPTERS && !is_owner(p, &l->slots[0]))
+			w.procs[n++] = p;
+	}
+	if (has_acceptor)
+		set_adopters(l, &l->slots[0], &w);
+	else
+		update_slot(m, l, &l->slots[0], 0, able);
+}
+
+/* The write ends: of pairs that may be used. */
+static void
+update_targets(struct master *m, const struct listener *l)
+{
+	struct wish closed = { .flags = 0 }, open = { .flags = 0 };
+	struct proc *p;
+	size_t i, n = 0;
+
+	TAILQ_FOREACH(p, &m->procs, entry)
+		if (n < POLICY_ADOPTERS && acceptor_is_writer(p, l))
+			open.procs[n++] = p;
+	for (i = 0; i < l->nrelays; i++)
+		set_adopters(l, &l->relays[i].writer,
+		    relay_is_open(&l->relays[i].reader) ? &open : &closed);
 }
 
 /* ---- sockets that all children share ---- */
@@ -171,8 +246,8 @@ find_able(const struct master *m, const struct listener *l, bool *able,
 bool
 slot_is_missing(const struct proc *p, const struct listener *l)
 {
-	return !l->has_slot_per_place && l->slots[0].fd != -1 && knows(p, l) &&
-	    !is_owner(p, &l->slots[0]);
+	return !l->has_slot_per_place && !l->is_dispatched &&
+	    l->slots[0].fd != -1 && knows(p, l) && !is_owner(p, &l->slots[0]);
 }
 
 /* If it had to be replaced, some children have it from us until all were
@@ -198,7 +273,7 @@ static int
 rank_keeper(const struct proc *p, const struct listener *l,
     const struct slot *s)
 {
-	if (p->ctl == -1 || p->is_ending || !knows(p, l))
+	if (p->ctl == -1 || p->is_ending || proc_is_extra(p) || !knows(p, l))
 		return -1;
 	if (p->state != PROC_READY && p->state != PROC_DRAINING)
 		return -1;
@@ -208,26 +283,31 @@ rank_keeper(const struct proc *p, const struct listener *l,
 }
 
 static void
-update_leaving(struct master *m, const struct listener *l)
+keep(struct master *m, const struct listener *l, struct slot *s)
 {
+	struct wish w = { .flags = CTL_SLOT_KEEP };
 	struct proc *p;
-	size_t i, n;
+	size_t n = 0;
 	int rank;
 
-	for (i = 0; i < l->nslots; i++) {
-		struct wish w = { .flags = CTL_SLOT_KEEP };
-		struct slot *s = &l->slots[i];
+	if (!s->is_listening)
+		return;
+	for (rank = 0; rank <= 2 && !l->is_shut; rank++)
+		TAILQ_FOREACH(p, &m->procs, entry)
+			if (n < POLICY_ADOPTERS && rank_keeper(p, l, s) == rank)
+				w.procs[n++] = p;
+	set_adopters(l, s, &w);
+}
 
-		if (!s->is_listening)
-			continue;
-		n = 0;
-		for (rank = 0; rank <= 2 && !l->is_shut; rank++)
-			TAILQ_FOREACH(p, &m->procs, entry)
-				if (n < POLICY_ADOPTERS &&
-				    rank_keeper(p, l, s) == rank)
-					w.procs[n++] = p;
-		set_adopters(l, s, &w);
-	}
+static void
+update_leaving(struct master *m, const struct listener *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->nslots; i++)
+		keep(m, l, &l->slots[i]);
+	for (i = 0; i < l->nrelays; i++)
+		keep(m, l, &l->relays[i].reader);
 }
 
 /* ---- all ---- */
@@ -235,21 +315,23 @@ update_leaving(struct master *m, const struct listener *l)
 static void
 update_listener(struct master *m, const struct listener *l)
 {
-	bool able[CONF_PROCESSES_MAX], with_sick = false;
+	struct able able;
 
 	if (l->is_leaving) {
 		update_leaving(m, l);
 		return;
 	}
-	if (!l->has_slot_per_place)
+	if (!l->has_slot_per_place && !l->is_dispatched)
 		update_shared(m, l);
-	if (!l->has_slot_per_place && l->nslots == 1)
+	if (!l->has_slot_per_place && !l->is_dispatched && l->nslots == 1)
 		return;
-	if (find_able(m, l, able, false) == 0) {
-		with_sick = true;
-		(void)find_able(m, l, able, true);
+	if (find_able(m, l, &able, false) == 0)
+		(void)find_able(m, l, &able, true);
+	update_staying(m, l, &able);
+	if (l->is_dispatched) {
+		update_front(m, l, &able);
+		update_targets(m, l);
 	}
-	update_staying(m, l, able, with_sick);
 }
 
 void
@@ -282,17 +364,30 @@ slot_on_replace(struct master *m, const struct listener *l, struct slot *s)
 	master_on_change(m);
 }
 
+static void
+forget(struct slot *s, const struct proc *p)
+{
+	size_t i;
+
+	for (i = 0; i < SLOT_ADOPTERS_MAX; i++)
+		if (s->adopters[i] == p)
+			s->adopters[i] = NULL;
+}
+
 void
 slot_forget(struct master *m, const struct proc *p)
 {
-	size_t i, k, a;
+	size_t i, k;
 
-	for (i = 0; i < m->nlisteners; i++)
-		for (k = 0; k < m->listeners[i]->nslots; k++)
-			for (a = 0; a < SLOT_ADOPTERS_MAX; a++) {
-				struct slot *s = &m->listeners[i]->slots[k];
+	for (i = 0; i < m->nlisteners; i++) {
+		struct listener *l = m->listeners[i];
 
-				if (s->adopters[a] == p)
-					s->adopters[a] = NULL;
-			}
+		for (k = 0; k < l->nslots; k++)
+			forget(&l->slots[k], p);
+		for (k = 0; k < l->nrelays; k++) {
+			forget(&l->relays[k].reader, p);
+			forget(&l->relays[k].writer, p);
+		}
+	}
+	acceptor_forget(m, p);
 }

@@ -174,7 +174,7 @@ warn_of_descriptors(const struct master *m)
 	struct rlimit limit;
 
 	for (i = 0; i < m->nlisteners; i++)
-		need += m->listeners[i]->nslots;
+		need += m->listeners[i]->nslots + 2 * m->listeners[i]->nrelays;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < need)
 		log_warn("%d children need %zu descriptors in the master, and "
 			 "the limit is %llu; raise it with ulimit -n or "
@@ -188,7 +188,7 @@ set_starting(struct master *m)
 	struct err err;
 
 	if (open_control(m, &err) == -1 || open_places(m, &err) == -1 ||
-	    admin_start(m, &err) == -1) {
+	    admin_start(m, &err) == -1 || acceptor_start(m, &err) == -1) {
 		stop_fail(m, &err);
 		return;
 	}

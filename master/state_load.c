@@ -87,6 +87,38 @@ load_slot(struct loader *ld, const struct tlv *nest, void *arg)
 	return 0;
 }
 
+/* One end of a pair: as load_slot(). */
+static int
+load_end(struct loader *ld, const struct tlv *nest, uint16_t tag,
+    struct slot *s)
+{
+	struct tlv end;
+
+	*s = (struct slot){ .fd = -1 };
+	if (!tlv_find(nest, tag, &end))
+		return refuse(ld, "half a hand-off pair");
+	return get_fields(ld, &end, &state_slot_fields, s);
+}
+
+static int
+load_relay(struct loader *ld, const struct tlv *nest, void *arg)
+{
+	struct listener *l = arg;
+	struct relay *relays, r = { .is_shut = false };
+
+	if (load_end(ld, nest, STATE_READER, &r.reader) == -1 ||
+	    load_end(ld, nest, STATE_WRITER, &r.writer) == -1)
+		return -1;
+	if (r.writer.place != SLOT_TARGET && r.writer.fd != -1)
+		return refuse(ld, "a hand-off pair that leads nowhere");
+	relays = reallocarray(l->relays, l->nrelays + 1, sizeof(*relays));
+	if (relays == NULL)
+		return err_sys(ld->err, "memory for a hand-off pair");
+	l->relays = relays;
+	relays[l->nrelays++] = r;
+	return 0;
+}
+
 static int
 load_member(struct loader *ld, const struct tlv *nest, void *arg)
 {
@@ -150,6 +182,7 @@ load_listener(struct loader *ld, const struct tlv *nest, void *arg)
 	all[m->nlisteners++] = l;
 	if (get_fields(ld, nest, &state_listener_fields, l) == -1 ||
 	    each(ld, nest, STATE_SLOT, load_slot, l) == -1 ||
+	    each(ld, nest, STATE_RELAY, load_relay, l) == -1 ||
 	    load_address(ld, nest, l) == -1)
 		return -1;
 	if (each(ld, nest, STATE_MEMBER, load_member, l) == -1)
@@ -269,7 +302,14 @@ load_admin_generation(struct loader *ld, const struct tlv *nest, void *arg)
 static struct place *
 place_of(struct master *m, int number)
 {
-	return number == HERITAGE_ADMIN ? m->admin.place : &m->places[number];
+	switch (number) {
+	case HERITAGE_ADMIN:
+		return m->admin.place;
+	case HERITAGE_ACCEPTOR:
+		return m->acceptor;
+	default:
+		return number >= 0 ? &m->places[number] : NULL;
+	}
 }
 
 static struct generation *
@@ -356,20 +396,34 @@ load_adopters(struct master *m, const struct tlv *nest, struct slot *s)
 }
 
 static void
+load_relay_adopters(struct master *m, const struct tlv *nest, struct relay *r)
+{
+	struct tlv end;
+
+	if (tlv_find(nest, STATE_READER, &end))
+		load_adopters(m, &end, &r->reader);
+	if (tlv_find(nest, STATE_WRITER, &end))
+		load_adopters(m, &end, &r->writer);
+}
+
+static void
 load_all_adopters(struct master *m, const struct tlv *root)
 {
 	struct tlv l = { .bytes = NULL }, s;
-	size_t i = 0, k;
+	size_t i = 0, k, pair;
 
 	while (tlv_next(root, &l)) {
 		if (l.tag != STATE_LISTENER)
 			continue;
-		k = 0;
+		k = pair = 0;
 		s.bytes = NULL;
 		while (tlv_next(&l, &s))
 			if (s.tag == STATE_SLOT)
 				load_adopters(m, &s,
 				    &m->listeners[i]->slots[k++]);
+			else if (s.tag == STATE_RELAY)
+				load_relay_adopters(m, &s,
+				    &m->listeners[i]->relays[pair++]);
 		i++;
 	}
 }
@@ -472,6 +526,24 @@ load_admin(struct loader *ld, const struct tlv *root, struct state_whole *whole)
 	return 0;
 }
 
+static int
+load_acceptor(struct loader *ld, const struct tlv *root)
+{
+	struct master *m = ld->master;
+	struct tlv nest;
+
+	if (!tlv_find(root, STATE_ACCEPTOR, &nest))
+		return 0;
+	m->acceptor = calloc(1, sizeof(*m->acceptor));
+	if (m->acceptor == NULL)
+		return err_sys(ld->err, "memory for the acceptor");
+	if (each(ld, &nest, STATE_PLACE, load_place, NULL) == -1)
+		return -1;
+	if (m->acceptor->master == NULL || m->acceptor->generation == NULL)
+		return refuse(ld, "an acceptor without a place");
+	return 0;
+}
+
 /* What all the rest relies upon, and no single field shows. */
 static int
 check_whole(struct loader *ld)
@@ -490,6 +562,10 @@ check_whole(struct loader *ld)
 		if (m->listeners[i]->has_slot_per_place &&
 		    m->listeners[i]->nslots < (size_t)m->nplaces_used)
 			return refuse(ld, "too few sockets");
+	for (i = 0; i < m->nlisteners; i++)
+		if (m->listeners[i]->is_dispatched &&
+		    m->listeners[i]->nrelays < (size_t)m->nplaces_used)
+			return refuse(ld, "too few hand-off pairs");
 	for (i = 0; i < m->generation->nlisteners; i++)
 		if (m->generation->listeners[i] == NULL)
 			return refuse(ld, "no listener for a server");
@@ -540,7 +616,7 @@ state_load(struct master *m, const struct tlv_record *record, bool is_trial,
 	if (is_trial)
 		return 0;
 	if (load_admin(&ld, root, &whole) == -1 ||
-	    load_children(&ld, root) == -1)
+	    load_acceptor(&ld, root) == -1 || load_children(&ld, root) == -1)
 		return -1;
 	return load_control(&ld, root);
 }

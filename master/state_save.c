@@ -117,21 +117,34 @@ put_generation(struct saver *s, const struct generation *g)
 }
 
 static void
+put_slot(struct saver *s, uint16_t tag, const struct slot *slot)
+{
+	size_t i;
+
+	tlv_nest(s->w, tag);
+	put_fields(s, &state_slot_fields, slot);
+	for (i = 0; i < SLOT_ADOPTERS_MAX; i++)
+		if (slot->adopters[i] != NULL)
+			tlv_put_int(s->w, STATE_ADOPTER,
+			    slot->adopters[i]->pid);
+	tlv_unnest(s->w);
+}
+
+static void
 put_listener(struct saver *s, const struct listener *l)
 {
 	char url[URL_TEXT_MAX];
-	size_t i, k;
+	size_t i;
 
 	tlv_nest(s->w, STATE_LISTENER);
 	put_fields(s, &state_listener_fields, l);
 	tlv_put_text(s->w, STATE_URL, url_print(&l->url, url, sizeof(url)));
-	for (i = 0; i < l->nslots; i++) {
-		tlv_nest(s->w, STATE_SLOT);
-		put_fields(s, &state_slot_fields, &l->slots[i]);
-		for (k = 0; k < SLOT_ADOPTERS_MAX; k++)
-			if (l->slots[i].adopters[k] != NULL)
-				tlv_put_int(s->w, STATE_ADOPTER,
-				    l->slots[i].adopters[k]->pid);
+	for (i = 0; i < l->nslots; i++)
+		put_slot(s, STATE_SLOT, &l->slots[i]);
+	for (i = 0; i < l->nrelays; i++) {
+		tlv_nest(s->w, STATE_RELAY);
+		put_slot(s, STATE_READER, &l->relays[i].reader);
+		put_slot(s, STATE_WRITER, &l->relays[i].writer);
 		tlv_unnest(s->w);
 	}
 	for (i = 0; i < l->steer.n; i++) {
@@ -196,6 +209,16 @@ put_admin(struct saver *s)
 }
 
 static void
+put_acceptor(struct saver *s)
+{
+	if (s->master->acceptor == NULL)
+		return;
+	tlv_nest(s->w, STATE_ACCEPTOR);
+	put_place(s, s->master->acceptor);
+	tlv_unnest(s->w);
+}
+
+static void
 put_results(struct saver *s)
 {
 	const struct operations *ops = &s->master->ops;
@@ -234,6 +257,7 @@ state_save(const struct master *m, struct tlv_writer *w, struct field_fds *fds)
 		if (m->places[k].master != NULL)
 			put_place(&s, &m->places[k]);
 	put_admin(&s);
+	put_acceptor(&s);
 	TAILQ_FOREACH(p, &m->procs, entry)
 		put_proc(&s, p);
 	put_results(&s);

@@ -77,7 +77,7 @@ static const struct field listener_fields[] = {
 	B(4, owns_path),
 	I(5, path_dev, 0, BIG), I(6, path_ino, 0, BIG),
 	B(7, is_admin), B(8, steer.is_blind), B(9, steer.has_program),
-	B(10, is_lone),
+	B(10, is_lone), B(11, is_dispatched),
 };
 TABLE(state_listener_fields, listener_fields);
 #undef T
@@ -87,7 +87,7 @@ static const struct field slot_fields[] = {
 	I(1, id, 0, U32),
 	D(2, fd),
 	/* There can be more that were handed over than places. */
-	I(3, place, SLOT_NOBODYS, CONF_PROCESSES_MAX * 2),
+	I(3, place, SLOT_TARGET, CONF_PROCESSES_MAX * 2),
 	B(4, is_listening), B(5, is_excluded),
 	I(6, retire_ns, 0, BIG),
 	I(7, opened_ns, 0, BIG),
@@ -129,7 +129,7 @@ static const struct field proc_fields[] = {
 	X(29, p.last_words),
 	D(30, page_fd),
 	I(31, generation, 1, U32),
-	I(32, place, -1, CONF_PROCESSES_MAX - 1),
+	I(32, place, HERITAGE_ACCEPTOR, CONF_PROCESSES_MAX - 1),
 	I(33, role, 0, 2),
 	I(34, deadline_ns, 0, BIG),
 	Y(35, dialect),
@@ -142,7 +142,7 @@ TABLE(state_proc_fields, proc_fields);
 
 #define T struct state_place
 static const struct field place_fields[] = {
-	I(1, pl.number, HERITAGE_ADMIN, CONF_PROCESSES_MAX - 1),
+	I(1, pl.number, HERITAGE_ACCEPTOR, CONF_PROCESSES_MAX - 1),
 	B(2, pl.is_due), B(3, pl.wants_token), B(4, pl.wants_successor),
 	B(5, pl.holds),
 	I(6, pl.reason, 0, CTL_NREASONS - 1),

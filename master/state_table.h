@@ -17,8 +17,8 @@ enum state_tag {
 	STATE_WHOLE = 902,      /* nest: state_whole_fields */
 	STATE_GENERATION = 903, /* nest: NUMBER, TEXT, and LISTENER for each
 	                         of its listens in order */
-	STATE_LISTENER = 904,   /* nest: state_listener_fields, URL, SLOTs and
-	                         MEMBERs */
+	STATE_LISTENER = 904,   /* nest: state_listener_fields, URL, SLOTs,
+	                         RELAYs and MEMBERs */
 	STATE_SLOT = 905,       /* nest: state_slot_fields, ADOPTERs */
 	STATE_MEMBER = 906,     /* of a listener: nest: state_member_fields */
 	STATE_PROC = 907,       /* nest: state_proc_fields */
@@ -28,6 +28,10 @@ enum state_tag {
 	STATE_COUNTER = 912,    /* nest: state_counter_fields */
 	STATE_ADMIN = 911,      /* nest: GENERATIONs and the PLACE of the admin
 	                         child, and state_admin_fields */
+	STATE_RELAY = 912,      /* of a listener: nest: READER and WRITER */
+	STATE_READER = 913,     /* nest: as SLOT */
+	STATE_WRITER = 914,     /* nest: as SLOT */
+	STATE_ACCEPTOR = 915,   /* nest: its PLACE */
 
 	/* within those nests */
 	STATE_NUMBER = 1000,

@@ -84,12 +84,15 @@ listeners_json(const struct master *m)
 static enum conf_accept
 effective_accept(const struct master *m)
 {
+	enum conf_accept accept = CONF_ACCEPT_SHARED;
 	size_t i;
 
 	for (i = 0; i < m->nlisteners; i++)
-		if (m->listeners[i]->has_slot_per_place)
-			return CONF_ACCEPT_REUSEPORT;
-	return CONF_ACCEPT_SHARED;
+		if (m->listeners[i]->is_dispatched)
+			return CONF_ACCEPT_DISPATCH;
+		else if (m->listeners[i]->has_slot_per_place)
+			accept = CONF_ACCEPT_REUSEPORT;
+	return accept;
 }
 
 /* ---- children ---- */
@@ -142,7 +145,7 @@ living_procs(const struct master *m, size_t *n)
 		return NULL;
 	*n = 0;
 	TAILQ_FOREACH(p, &m->procs, entry)
-		if (p->state != PROC_DEAD && !proc_is_admin(p))
+		if (p->state != PROC_DEAD && !proc_is_extra(p))
 			procs[(*n)++] = p;
 	qsort(procs, *n, sizeof(const struct proc *), by_place_and_age);
 	return procs;
@@ -194,6 +197,27 @@ admin_json(const struct master *m)
 	    is_alive ? json_integer(p->pid) : json_null(), "state",
 	    proc_state_names[is_alive ? p->state : PROC_DEAD], "restarts",
 	    count(pl->restarts));
+}
+
+/* The child that takes connections for the others. */
+static json_t *
+acceptor_json(const struct master *m)
+{
+	const struct place *pl = m->acceptor;
+	const struct proc *p;
+	struct facts_child f;
+
+	if (pl == NULL)
+		return json_null();
+	p = pl->incumbent;
+	if (p == NULL || p->state == PROC_DEAD)
+		return json_pack("{s:n, s:s, s:I, s:I}", "pid", "state",
+		    proc_state_names[PROC_DEAD], "accepted", count(0),
+		    "restarts", count(pl->restarts));
+	facts_of_child(p, -1, &f);
+	return json_pack("{s:I, s:s, s:I, s:I}", "pid", (json_int_t)p->pid,
+	    "state", proc_state_names[p->state], "accepted",
+	    count(f.counters[BOARD_ACCEPTED]), "restarts", count(pl->restarts));
 }
 
 /* ---- the whole ---- */
@@ -275,11 +299,11 @@ counters_json(const struct master *m)
 json_t *
 status_json(const struct master *m)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
-	    TINE_VERSION, "master", master_json(m), "listeners",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    "version", TINE_VERSION, "master", master_json(m), "listeners",
 	    listeners_json(m), "children", children_json(m), "totals",
-	    totals_json(m), "admin", admin_json(m), "counters",
-	    counters_json(m));
+	    totals_json(m), "admin", admin_json(m), "acceptor",
+	    acceptor_json(m), "counters", counters_json(m));
 }
 
 char *

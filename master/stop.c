@@ -79,6 +79,8 @@ end_service(struct master *m, double patience)
 		place_stop(&m->places[i]);
 	if (m->admin.place != NULL)
 		place_stop(m->admin.place);
+	if (m->acceptor != NULL)
+		place_stop(m->acceptor);
 	ev_timer_set(&m->force_w, patience, 0);
 	ev_timer_start(m->loop, &m->force_w);
 	stop_hush(m);

@@ -121,6 +121,13 @@ static const struct fact admin_facts[] = {
 	{ "",                  "state",          "",        TEXT },
 };
 
+static const struct fact acceptor_facts[] = {
+	{ "acceptor pid ",     "pid",            "",        NUMBER },
+	{ "",                  "state",          "",        TEXT },
+	{ "accepted ",         "accepted",       "",        COUNT },
+	{ "restarts ",         "restarts",       "",        COUNT },
+};
+
 static const struct fact error_facts[] = {
 	{ "last error: ",      "last_error",     "",        TEXT },
 };
@@ -259,6 +266,7 @@ print_head(const json_t *status, FILE *out)
 {
 	const json_t *master = json_object_get(status, "master");
 	const json_t *admin = json_object_get(status, "admin");
+	const json_t *acceptor = json_object_get(status, "acceptor");
 	char version[TABLE_CELL_MAX];
 
 	print_value(version, sizeof(version),
@@ -272,6 +280,11 @@ print_head(const json_t *status, FILE *out)
 	(void)fputc('\n', out);
 	if (json_is_object(admin)) {
 		print_facts(admin, admin_facts, nitems(admin_facts), out);
+		(void)fputc('\n', out);
+	}
+	if (json_is_object(acceptor)) {
+		print_facts(acceptor, acceptor_facts, nitems(acceptor_facts),
+		    out);
 		(void)fputc('\n', out);
 	}
 	if (json_is_string(json_object_get(master, "last_error"))) {

@@ -118,7 +118,7 @@ abort_hung(struct proc *p, const struct board_copy *copy)
 	if (p->last_words[0] == '\0')
 		(void)snprintf(p->last_words, sizeof(p->last_words),
 		    "it hung; %.480s", doing);
-	p->master->hangs += !proc_is_admin(p);
+	p->master->hangs += !proc_is_extra(p);
 	p->is_hung = true;
 	proc_signal(p, SIGABRT);
 	proc_signal(p, SIGCONT);

@@ -25,7 +25,7 @@ enum conf_accept {
 	CONF_ACCEPT_AUTO,
 	CONF_ACCEPT_REUSEPORT,
 	CONF_ACCEPT_SHARED,
-	CONF_ACCEPT_DISPATCH, /* not built yet */
+	CONF_ACCEPT_DISPATCH,
 	CONF_ACCEPT_NMODES
 };
 extern const char *const conf_accept_names[CONF_ACCEPT_NMODES];

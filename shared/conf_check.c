@@ -123,21 +123,6 @@ check_modes(const struct check *c, const struct conf *conf)
 		    value_list(names, nitems(names), list, sizeof(list)));
 		c->complain(c->arg, "balance", &err);
 	}
-	if (conf->accept == CONF_ACCEPT_AUTO &&
-	    (conf->balance == CONF_BALANCE_ROUND_ROBIN ||
-		conf->balance == CONF_BALANCE_LEAST_CONNECTIONS)) {
-		err_set(&err, EXIT_BAD_CONFIG,
-		    "balance: %s is accept: dispatch, which is not built yet",
-		    conf_balance_names[conf->balance]);
-		err_hint(&err, "kernel, source-hash or random");
-		c->complain(c->arg, "balance", &err);
-	}
-	if (conf->accept == CONF_ACCEPT_DISPATCH) {
-		err_set(&err, EXIT_BAD_CONFIG,
-		    "accept: dispatch is not built yet");
-		err_hint(&err, "auto, reuseport or shared");
-		c->complain(c->arg, "accept", &err);
-	}
 }
 
 static void

@@ -363,6 +363,15 @@ apply_command_line(struct load *l)
 		apply_setting(l, &said->settings[i]);
 }
 
+/* Who dispatches has to say how, and the kernel has no part in it. */
+static void
+choose_balance(struct load *l)
+{
+	if (l->conf->accept == CONF_ACCEPT_DISPATCH &&
+	    !origin_has(l->origins, "balance"))
+		l->conf->balance = CONF_BALANCE_ROUND_ROBIN;
+}
+
 void
 conf_load(struct conf *conf, const struct conf *said, conf_opener *open,
     void *open_arg, struct origin_list *origins, struct report *report)
@@ -386,6 +395,7 @@ conf_load(struct conf *conf, const struct conf *said, conf_opener *open,
 	for (i = 0; i < said->nfiles; i++)
 		read_named(l, said->files[i]);
 	apply_command_line(l);
+	choose_balance(l);
 	for (i = 0; i < l->nfiles; i++) {
 		free(l->files[i].name);
 		free(l->files[i].include);

@@ -49,6 +49,7 @@ const char *const ctl_type_names[CTL_NTYPES] = {
 	[CTL_SHUTDOWN] = "SHUTDOWN",
 	[CTL_FATAL] = "FATAL",
 	[CTL_ASK] = "ASK",
+	[CTL_PAGE] = "PAGE",
 #ifdef TINE_SKEW
 	[CTL_SKEWED] = "SKEWED",
 #endif
@@ -75,6 +76,7 @@ static const struct ctl_dialect own = {
 		[CTL_RECYCLE] = sizeof(struct ctl_why),
 		[CTL_SHUTDOWN] = CTL_TEXT_MAX,
 		[CTL_FATAL] = CTL_TEXT_MAX,
+		[CTL_PAGE] = sizeof(struct ctl_page),
 	},
 };
 

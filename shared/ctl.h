@@ -44,6 +44,9 @@ enum ctl_type {
 	CTL_SHUTDOWN = 17, /* text: a handler asked for the end of the server */
 	CTL_FATAL = 18,    /* text: cannot start, for this reason */
 	CTL_ASK = 19, /* how does the server do? Only the admin child asks */
+	/* master to child again */
+	CTL_PAGE = 20, /* struct ctl_page + descriptor, for the acceptor: the
+	                  page of a place's child, to be read */
 #ifdef TINE_SKEW
 	CTL_SKEWED, /* what only the other build knows */
 #endif
@@ -77,12 +80,17 @@ struct ctl_header {
 /* Go on polling it also while draining: the listener is being removed, and
  * nobody else can empty its queue. An ADOPT without it takes that back. */
 #define CTL_SLOT_KEEP 1U
+/* It is no listening socket, but one end of a hand-off pair: a child reads
+ * connections of the listener there, or the acceptor writes them. */
+#define CTL_SLOT_READ 2U
+#define CTL_SLOT_WRITE 4U
 
 struct ctl_slot {
 	uint32_t id;     /* of the slot; stable for the life of the master */
 	uint32_t server; /* index into the configuration's servers */
 	uint32_t listen; /* index into that server's listeners */
-	uint32_t flags;  /* of ADOPT: CTL_SLOT_KEEP */
+	uint32_t flags;  /* of ADOPT: CTL_SLOT_KEEP; READ or WRITE always */
+	uint32_t place;  /* WRITE: to whose child the pair leads */
 	uint32_t skew[SKEW];
 };
 
@@ -138,6 +146,14 @@ struct ctl_status {
 	uint32_t skew[SKEW];
 };
 
+/* Where a child of this place counts, in bytes from the page's beginning. */
+struct ctl_page {
+	uint32_t place;
+	uint32_t accepted_at;    /* what it accepted in its life */
+	uint32_t connections_at; /* what it has open now */
+	uint32_t skew[SKEW];
+};
+
 #define CTL_DIALECT_TYPES 64
 
 /* What a build speaks. Sizes of the payloads; of a text, the most. */
@@ -158,6 +174,7 @@ struct ctl_msg {
 		struct ctl_logs logs;
 		struct ctl_logs_ok logs_ok;
 		struct ctl_status status;
+		struct ctl_page page;
 		char
 		    text[CTL_PAYLOAD_MAX]; /* ended by a null byte on receipt */
 	} body;

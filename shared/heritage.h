@@ -21,23 +21,27 @@ enum heritage_role {
 	HERITAGE_LIST,   /* -H: print the handlers and their options */
 };
 
-/* A listening socket the child was born with. */
+/* A listening socket, or the read end of a hand-off pair, the child was born
+ * with. */
 struct heritage_slot {
 	uint32_t id;     /* as in struct ctl_slot */
 	uint32_t server; /* index into conf->servers */
 	uint32_t listen; /* index into that server's listens */
+	uint32_t flags;  /* CTL_SLOT_READ or 0 */
 	int fd;
 	uint16_t port;         /* the real one; of a unix socket 0 */
 	enum conf_accept mode; /* how children share its listener: not AUTO */
 };
 
-/* The place of the admin child, which is not counted among the children. */
+/* Places whose children are not counted among the others: of the admin child,
+ * and of the acceptor, which takes connections and hands them over. */
 #define HERITAGE_ADMIN (-1)
+#define HERITAGE_ACCEPTOR (-3)
 
 struct heritage {
 	enum heritage_role role;
 	const struct conf *conf;
-	int place; /* or HERITAGE_ADMIN */
+	int place; /* or HERITAGE_ADMIN, HERITAGE_ACCEPTOR */
 	unsigned generation;
 	pid_t parent;        /* the master */
 	int ctl;             /* channel (SERVE), result (CHECK), or -1 */

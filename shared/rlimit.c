@@ -52,6 +52,15 @@ rlimit_set_files(const struct conf *conf)
 }
 
 uint64_t
+rlimit_files(void)
+{
+	struct rlimit files;
+
+	return getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur
+						     : UINT64_MAX;
+}
+
+uint64_t
 rlimit_connections(const struct conf *conf)
 {
 	struct rlimit files;

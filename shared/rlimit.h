@@ -17,6 +17,8 @@
 int rlimit_raise_files(const struct conf *, struct err *);
 /* Make rlimit-nofile the limit of this process, which can raise it no more. */
 void rlimit_set_files(const struct conf *);
+/* How many descriptors this process may have. */
+uint64_t rlimit_files(void);
 /* max-connections, or fewer when this process may not have as many
  * descriptors. */
 uint64_t rlimit_connections(const struct conf *);

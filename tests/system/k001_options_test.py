@@ -40,15 +40,6 @@ def test_a_doubled_option_is_64_and_named(run_tine, twice):
     assert "twice" in done.stderr or "more than once" in done.stderr
 
 
-@pytest.mark.parametrize("args,name", [
-    (["-a", "dispatch"], "dispatch")])
-def test_what_is_not_built_yet_is_64_and_said(run_tine, args, name):
-    done = run_tine(*LISTEN, *args, "echo")
-    assert done.returncode == 64
-    assert "not built yet" in done.stderr
-    assert name in done.stderr
-
-
 @pytest.mark.parametrize("value", ["0", "1025", "-1", "x", "", "1.5",
                                    "99999999999999999999", "0:2",
                                    "2:1025", "2:", ":2", "4:2:1"])

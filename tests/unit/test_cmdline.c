@@ -364,15 +364,6 @@ a_value_that_is_missing_or_too_much_is_named(void **state)
 }
 
 static void
-what_is_not_built_yet_says_so(void **state)
-{
-	(void)state;
-	refused("tine -a dispatch", EXIT_BAD_USAGE,
-	    "-a, --accept dispatch is not built yet",
-	    "auto, reuseport or shared");
-}
-
-static void
 a_bad_value_names_its_option(void **state)
 {
 	(void)state;
@@ -604,7 +595,6 @@ main(void)
 		with_conf(
 		    an_option_given_twice_is_refused_unless_it_is_repeatable),
 		with_conf(a_value_that_is_missing_or_too_much_is_named),
-		with_conf(what_is_not_built_yet_says_so),
 		with_conf(a_bad_value_names_its_option),
 		with_conf(a_bad_url_is_refused_wherever_it_stands),
 		with_conf(

@@ -121,21 +121,6 @@ accept_and_balance_go_together_as_spec_2_says(void **state)
 }
 
 static void
-dispatch_is_refused_until_it_is_built(void **state)
-{
-	(void)state;
-	set("accept", "dispatch");
-	set("balance", "random");
-	expect("accept|accept: dispatch is not built yet\n");
-	set("accept", "auto");
-	set("balance", "round-robin");
-	expect("balance|balance: round-robin is accept: dispatch, which is not "
-	       "built yet\n");
-	set("balance", "source-hash");
-	expect("");
-}
-
-static void
 every_server_listens_and_there_is_one(void **state)
 {
 	(void)state;
@@ -188,7 +173,6 @@ main(void)
 		with_conf(the_defaults_go_together),
 		with_conf(limits_have_an_order),
 		with_conf(accept_and_balance_go_together_as_spec_2_says),
-		with_conf(dispatch_is_refused_until_it_is_built),
 		with_conf(every_server_listens_and_there_is_one),
 		with_conf(a_url_does_not_name_another_handler_than_its_server),
 		with_conf(the_admin_listener_has_its_own_handler),

@@ -98,7 +98,8 @@ the_keys_are_those_of_the_specification(void **state)
 	fixture_all_ready();
 	status = status_of_three();
 	assert_keys(status,
-	    "version master listeners children totals admin counters");
+	    "version master listeners children totals admin acceptor "
+	    "counters");
 	assert_keys(json_object_get(status, "master"),
 	    "pid state uptime_seconds generation processes accept reloads "
 	    "rollbacks upgrades crashes hangs min_accepting last_error");

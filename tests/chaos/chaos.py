@@ -5,7 +5,7 @@ gives, until the deck is played or time is up. Prints each event, then one
 table, and ends with "N passed, N failed". Needs root, for a network of its own
 and to see what a child holds; touches nothing but what it starts itself.
 
-usage: chaos.py [--seed N] [--mix NAME] [--mode reuseport|shared|unix|all]
+usage: chaos.py [--seed N] [--mix NAME] [--mode reuseport|shared|unix|dispatch|all]
     [--server tine|nginx] [--seconds N] [--rounds N] [--rate N] [--pause S]
     [--defaults] [--build FOLDER] [--json FILE] [--keep] [--dry-run]"""
 
@@ -33,6 +33,8 @@ from stage import Stage  # noqa: E402
 from tine_scene import DEFAULTS, FAST, TineScene  # noqa: E402
 
 MODES = ("reuseport", "shared", "unix")
+# A server is in this mode with all of its listeners.
+DISPATCH = ("dispatch", "unix")
 QUIET_SECONDS = 3
 # After so many events in a row that went wrong the rest tells nothing new.
 GIVE_UP = 3
@@ -58,7 +60,7 @@ def arguments():
     p = argparse.ArgumentParser(usage=__doc__.partition("usage: ")[2])
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--mix", choices=deck.DECKS, default="all")
-    p.add_argument("--mode", choices=(*MODES, "all"), default="all")
+    p.add_argument("--mode", choices=(*MODES, "dispatch", "all"), default="all")
     p.add_argument("--server", choices=EVENTS, default="tine")
     p.add_argument("--seconds", type=float, default=240)
     p.add_argument("--rounds", type=int, default=1)
@@ -78,7 +80,7 @@ def all_events(args):
 
 
 def make_scene(args, stage):
-    modes = MODES if args.mode == "all" else (args.mode,)
+    modes = {"all": MODES, "dispatch": DISPATCH}.get(args.mode, (args.mode,))
     if args.server == "nginx":
         return nginx_scene.NginxScene(stage, modes, args.rate, args.seed)
     return TineScene(stage, modes, args.rate, args.seed,

@@ -27,7 +27,7 @@ def meanwhile(scene, rng, what):
     pause = rng.uniform(0, 0.1)
     procs.eventually(lambda: time.monotonic() - begin >= pause, 1)
     if what == "kill":
-        scene.take(rng.choice(list(scene.ready().values()))).kill()
+        scene.take(rng.choice(list(scene.mortals().values()))).kill()
     elif what == "reopen":
         scene.ctl("reopen")
 
@@ -125,10 +125,11 @@ def upgrade(scene, rng, by, **details):
 # ---- death ----
 
 def kill(scene, rng, by):
-    """SIGKILL of a READY child; measures when its place is READY again."""
-    place, pid = rng.choice(list(scene.ready().items()))
+    """SIGKILL of a READY child, or of the acceptor; measures when its place is
+    READY again."""
+    place, pid = rng.choice(list(scene.mortals().items()))
     victim = scene.take(pid)
-    if by == "tinectl":
+    if by == "tinectl" and place != "acceptor":
         # When exactly it dies is not known here.
         victim.queued = set()
         victim.killed_ns = time.monotonic_ns()

@@ -48,6 +48,8 @@ ROWS = {
     "minute streams": ("streams", "reload", 100,
                        ["--pause", "0.6", "--rounds", "1"]),
     "master killed": ("master_kill", "master_kill", 50, ["--pause", "1"]),
+    "dispatch": ("all", "kill", 310, ["--mode", "dispatch", "--seconds",
+                                      "300"]),
     "nginx reload": ("reload", "reload", 200, ["--server", "nginx"]),
     "nginx kill": ("kill", "kill", 200, ["--server", "nginx"]),
     "nginx scale": ("scale", "scale", 50, ["--server", "nginx"]),

@@ -18,7 +18,7 @@ ORPHANS_SECONDS = 15
 CONF = """\
 # configuration {number}
 processes: {children}
-accept: reuseport
+accept: {accept}
 log: {{ file: {folder}/tine.log, level: info }}
 start-timeout: {start_timeout}
 drain-timeout: 120s
@@ -61,14 +61,14 @@ class TineScene(Scene):
 
     def _choose_targets(self):
         ports = iter(free_ports(6))
-        queries = {"reuseport": "", "shared": "?reuseport=false"}
+        queries = {"shared": "?reuseport=false"}
         for mode in self.modes:
             for handler in ("http", "echo"):
                 where = os.path.join(self.folder, f"{handler}.sock") \
                     if mode == "unix" else next(ports)
                 self.targets.append(
                     Target(mode, handler, where, queries.get(mode, "")))
-        if "reuseport" in self.modes:
+        if self.modes[0] in ("reuseport", "dispatch"):
             self.targets.append(
                 Target("defer", "http", next(ports), "?defer-accept=5s"))
         self.targets.append(Target("udp", "packets", next(ports)))
@@ -77,7 +77,8 @@ class TineScene(Scene):
         """The text of a configuration that is good, but for what `extra`
         says."""
         self.number += 1
-        parts = [CONF.format(number=self.number, children=CHILDREN,
+        accept = "dispatch" if "dispatch" in self.modes else "reuseport"
+        parts = [CONF.format(number=self.number, accept=accept, children=CHILDREN,
                              folder=self.folder, start_timeout=start_timeout,
                              timing=timing or self.timing)]
         for handler in ("http", "echo"):
@@ -174,6 +175,16 @@ class TineScene(Scene):
     def ready(self):
         return self.tine.children()
 
+    def mortals(self):
+        """The READY children by their places, and the acceptor."""
+        status = self.status()
+        found = {c["place"]: c["pid"] for c in status["children"]
+                 if c["state"] == "ready"}
+        acceptor = status["acceptor"]
+        if acceptor and acceptor["state"] == "ready":
+            found["acceptor"] = acceptor["pid"]
+        return found
+
     def begin(self, *words):
         """A command of tinectl under way."""
         argv = [self.stage.tinectl, "-C", self.tine.control, "--timeout", "60",
@@ -216,7 +227,9 @@ class TineScene(Scene):
             status = self.status()
             ready = [c["place"] for c in status["children"]
                      if c["state"] == "ready"]
+            acceptor = status["acceptor"]
             return status["master"]["state"] == "running" and \
+                (not acceptor or acceptor["state"] == "ready") and \
                 sorted(set(ready)) == list(range(self.n)) and \
                 len(ready) == self.n
         assert self.tine.process.poll() is None, "the master has ended"

@@ -37,16 +37,6 @@ refuse(struct loader *ld, const char *what)
 	return err_set(ld->err, EXIT_SYSTEM, "the state has %s", what);
 }
 
-/* Of an entry that is one of many. */
-static bool
-is_int(const struct tlv *entry, int64_t *value)
-{
-	if (entry->len != sizeof(*value))
-		return false;
-	(void)memcpy(value, entry->bytes, sizeof(*value));
-	return true;
-}
-
 /* Call fn for each nest of this tag. */
 static int
 each(struct loader *ld, const struct tlv *nest, uint16_t tag,
@@ -249,7 +239,7 @@ load_indexes(struct loader *ld, const struct tlv *nest, struct generation *g)
 	while (room > 0 && tlv_next(nest, &entry)) {
 		if (entry.tag != STATE_INDEX)
 			continue;
-		if (g->nlisteners == room || !is_int(&entry, &index))
+		if (g->nlisteners == room || !state_int(&entry, &index))
 			return refuse(ld, "a listener that is nowhere");
 		if (index >= 0 && (size_t)index < m->nlisteners)
 			g->listeners[g->nlisteners] = m->listeners[index];
@@ -375,57 +365,6 @@ load_proc(struct loader *ld, const struct tlv *nest, void *arg)
 	else if (sp.role == 2)
 		p->place->successor = p;
 	return 0;
-}
-
-/* Slots know their adopters, which exist by now. */
-static void
-load_adopters(struct master *m, const struct tlv *nest, struct slot *s)
-{
-	struct tlv entry = { .bytes = NULL };
-	struct proc *p;
-	int64_t pid;
-	size_t n = 0;
-
-	while (n < SLOT_ADOPTERS_MAX && tlv_next(nest, &entry)) {
-		if (entry.tag != STATE_ADOPTER || !is_int(&entry, &pid))
-			continue;
-		TAILQ_FOREACH(p, &m->procs, entry)
-			if (p->pid == pid && n < SLOT_ADOPTERS_MAX)
-				s->adopters[n++] = p;
-	}
-}
-
-static void
-load_relay_adopters(struct master *m, const struct tlv *nest, struct relay *r)
-{
-	struct tlv end;
-
-	if (tlv_find(nest, STATE_READER, &end))
-		load_adopters(m, &end, &r->reader);
-	if (tlv_find(nest, STATE_WRITER, &end))
-		load_adopters(m, &end, &r->writer);
-}
-
-static void
-load_all_adopters(struct master *m, const struct tlv *root)
-{
-	struct tlv l = { .bytes = NULL }, s;
-	size_t i = 0, k, pair;
-
-	while (tlv_next(root, &l)) {
-		if (l.tag != STATE_LISTENER)
-			continue;
-		k = pair = 0;
-		s.bytes = NULL;
-		while (tlv_next(&l, &s))
-			if (s.tag == STATE_SLOT)
-				load_adopters(m, &s,
-				    &m->listeners[i]->slots[k++]);
-			else if (s.tag == STATE_RELAY)
-				load_relay_adopters(m, &s,
-				    &m->listeners[i]->relays[pair++]);
-		i++;
-	}
 }
 
 static int
@@ -584,7 +523,7 @@ load_children(struct loader *ld, const struct tlv *root)
 	    each(ld, root, STATE_RESULT, load_result, NULL) == -1 ||
 	    each(ld, root, STATE_COUNTER, load_counter, NULL) == -1)
 		return -1;
-	load_all_adopters(m, root);
+	state_load_adopters(m, root);
 	return check_whole(ld);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * state_table.h: what a record of the state holds: the tags of its nests, and
- * tables of the fields in them. For state_save.c and state_load.c only.
+ * tables of the fields in them. For the files of the state only.
  */
 #ifndef TINE_MASTER_STATE_TABLE_H
 #define TINE_MASTER_STATE_TABLE_H
@@ -82,5 +82,10 @@ extern const struct state_fields state_master_fields, state_whole_fields,
     state_listener_fields, state_slot_fields, state_member_fields,
     state_proc_fields, state_place_fields, state_result_fields,
     state_admin_fields, state_counter_fields;
+
+/* The number of an entry that is one of many; false: it is none. */
+bool state_int(const struct tlv *entry, int64_t *value);
+/* Let the slots of all listeners know their adopters. */
+void state_load_adopters(struct master *, const struct tlv *root);
 
 #endif

@@ -238,6 +238,33 @@ child_now(const struct child *ch)
 	return CLOCK_SPAN - ev_timer_remaining(ch->loop, clock.rw);
 }
 
+/* ---- of conn.h, what every event asks ---- */
+
+/* Kept, not counting what the window shows. */
+static inline size_t
+input_bytes(const struct tine_conn *c)
+{
+	return c->input == NULL ? 0 : c->input->bytes;
+}
+
+/* Staged, queued and in files. */
+static inline size_t
+output_bytes(const struct tine_conn *c)
+{
+	const struct child *ch = conn_server(c)->child;
+	size_t queued = c->output == NULL ? 0 : c->output->bytes;
+
+	return ch->stager == c ? ch->staged + queued : queued;
+}
+
+/* It is corked, and not so much that it goes out all the same. */
+static inline bool
+output_is_held(const struct tine_conn *c)
+{
+	return c->is_corked && c->state == CONN_OPEN &&
+	    output_bytes(c) < STAGE_BYTES;
+}
+
 /* ---- child.c ---- */
 /* A loop and everything that does not depend on the process: no privileges,
  * no signals, no channel. For child_main() and for tests. */

@@ -670,7 +670,8 @@ conn_sweep(struct child *ch)
 {
 	struct tine_conn *c;
 
-	run_later(ch);
+	if (!STAILQ_EMPTY(&ch->later))
+		run_later(ch);
 	/* Settling one may dirty another, but calls `drained` of none: that
 	 * waits for an event, so this ends. */
 	while ((c = STAILQ_FIRST(&ch->dirty)) != NULL) {
@@ -687,7 +688,9 @@ conn_sweep(struct child *ch)
 		conn_set_state(c, CONN_FREE);
 		slab_give(&conn_server(c)->slab, c);
 	}
-	if (STAILQ_EMPTY(&ch->later))
+	if (STAILQ_EMPTY(&ch->later) == !ev_is_active(&ch->awake))
+		return;
+	if (ev_is_active(&ch->awake))
 		ev_idle_stop(ch->loop, &ch->awake);
 	else
 		ev_idle_start(ch->loop, &ch->awake);

@@ -302,8 +302,6 @@ char *input_scratch(struct child *);
 /* After a callback: keep what it left, give back what is empty. */
 void input_settle(struct tine_conn *);
 void input_fini(struct tine_conn *);
-/* Kept, not counting what the window shows. */
-size_t input_bytes(const struct tine_conn *);
 /* What was noted of the bytes that tine_peek() shows, to read and to write; it
  * is void when some of them are consumed. NULL: there are none. */
 struct input_note *input_note(struct tine_conn *);
@@ -327,6 +325,9 @@ void codec_settle(struct tine_conn *);
 #define FRAMING_STRIP_MAX 255
 
 /* ---- output.c ---- */
+/* Stage len bytes, if they are written by a callback of this connection and go
+ * out before anything is queued; false: they were not taken. */
+bool output_stage(struct tine_conn *, const void *bytes, size_t len);
 /* Take all bytes of iov, len of them, into the stage or the queue. -1: ENOMEM,
  * and nothing has changed. */
 int output_add(struct tine_conn *, const struct iovec *, int n, size_t len);
@@ -334,11 +335,7 @@ int output_add(struct tine_conn *, const struct iovec *, int n, size_t len);
 int output_add_chunk(struct tine_conn *, struct chunk *);
 /* Send what can be sent, at most budget.bytes; may give the connection up. */
 void output_flush(struct tine_conn *);
-/* It is corked, and not so much that it goes out all the same. */
-bool output_is_held(const struct tine_conn *);
 void output_fini(struct tine_conn *);
-/* Staged, queued and in files. */
-size_t output_bytes(const struct tine_conn *);
 
 /* ---- deadline.c ---- */
 void deadline_init(struct tine_child *);

@@ -20,12 +20,6 @@
 _Static_assert(sizeof(struct chain) <= POOL_SIZE_MIN,
     "its size need not be remembered");
 
-size_t
-input_bytes(const struct tine_conn *c)
-{
-	return c->input == NULL ? 0 : c->input->bytes;
-}
-
 bool
 input_is_waiting(const struct tine_conn *c)
 {

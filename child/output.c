@@ -44,12 +44,6 @@ staged_bytes(const struct tine_conn *c)
 	return ch->stager == c ? ch->staged : 0;
 }
 
-size_t
-output_bytes(const struct tine_conn *c)
-{
-	return staged_bytes(c) + (c->output == NULL ? 0 : c->output->bytes);
-}
-
 static void
 clear_stage(struct child *ch)
 {
@@ -193,6 +187,20 @@ queue_bytes(struct tine_conn *c, const struct iovec *iov, int n, size_t skip,
 	STAILQ_CONCAT(&c->output->queue, &made);
 	c->output->bytes += len;
 	return 0;
+}
+
+bool
+output_stage(struct tine_conn *c, const void *bytes, size_t len)
+{
+	struct child *ch = conn_server(c)->child;
+
+	if (ch->current != c || c->output != NULL || len == 0 ||
+	    len > STAGE_BYTES - ch->staged)
+		return false;
+	(void)memcpy(ch->stage + ch->staged, bytes, len);
+	ch->staged += len;
+	ch->stager = c;
+	return true;
 }
 
 int
@@ -348,13 +356,6 @@ relax(struct tine_conn *c)
 	if (conn_server(c)->handler.drained == NULL || conn_is_piped(c))
 		c->is_congested = false;
 	tunnel_on_drained(c);
-}
-
-bool
-output_is_held(const struct tine_conn *c)
-{
-	return c->is_corked && c->state == CONN_OPEN &&
-	    output_bytes(c) < STAGE_BYTES;
 }
 
 void

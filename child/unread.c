@@ -64,6 +64,8 @@ tine_peek(struct tine_conn *c, size_t *len)
 		return NULL;
 	}
 	*len = unread(c);
+	if (in_window(c))
+		return conn_server(c)->child->window.bytes;
 	bytes = tine_pull_up(c, *len);
 	if (bytes != NULL)
 		return bytes;

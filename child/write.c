@@ -74,20 +74,6 @@ added(struct tine_conn *c)
 	conn_mark_dirty(c);
 }
 
-static int
-put(struct tine_conn *c, const char *call, const struct iovec *iov, int n,
-    size_t len)
-{
-	enum verdict v = judge(c, call, len);
-
-	if (v != TAKEN)
-		return rc_of(v);
-	if (output_add(c, iov, n, len) == -1)
-		return -1;
-	added(c);
-	return 0;
-}
-
 int
 tine_write(struct tine_conn *c, const void *bytes, size_t len)
 {
@@ -96,19 +82,33 @@ tine_write(struct tine_conn *c, const void *bytes, size_t len)
 		void *rw;
 	} p = { .ro = bytes };
 	const struct iovec iov = { p.rw, len };
+	enum verdict v = judge(c, "tine_write", len);
 
-	return put(c, "tine_write", &iov, 1, len);
+	if (v != TAKEN)
+		return rc_of(v);
+	/* What nearly every write is. */
+	if (!output_stage(c, bytes, len) && output_add(c, &iov, 1, len) == -1)
+		return -1;
+	added(c);
+	return 0;
 }
 
 int
 tine_writev(struct tine_conn *c, const struct iovec *iov, int n)
 {
+	enum verdict v;
 	size_t len = 0;
 	int i;
 
 	for (i = 0; i < n; i++)
 		len += iov[i].iov_len;
-	return put(c, "tine_writev", iov, n, len);
+	v = judge(c, "tine_writev", len);
+	if (v != TAKEN)
+		return rc_of(v);
+	if (output_add(c, iov, n, len) == -1)
+		return -1;
+	added(c);
+	return 0;
 }
 
 /* Queue a chunk that was made; -1: it stays the caller's. */

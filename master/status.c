@@ -299,8 +299,8 @@ counters_json(const struct master *m)
 json_t *
 status_json(const struct master *m)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-	    "version", TINE_VERSION, "master", master_json(m), "listeners",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+	    TINE_VERSION, "master", master_json(m), "listeners",
 	    listeners_json(m), "children", children_json(m), "totals",
 	    totals_json(m), "admin", admin_json(m), "acceptor",
 	    acceptor_json(m), "counters", counters_json(m));

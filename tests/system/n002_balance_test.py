@@ -11,6 +11,7 @@ import pytest
 import net
 import procs
 import upgrade
+from load import Client, target
 from reload import QUICK, Site, ask_whoami, master
 
 LISTEN = ("-l", "tcp://127.0.0.1:0")
@@ -131,6 +132,22 @@ def test_dice_bring_a_client_everywhere_about_as_often(tine, stage):
     scale(t, 2)
     got = collections.Counter(ask_from(t, "127.0.0.1") for _ in range(100))
     assert set(got) == {0, 1} and min(got.values()) > 10, got
+
+
+@pytest.mark.parametrize("balance", ["source-hash", "random"])
+def test_nobody_is_lost_while_places_come_and_go(tine, stage, folder, balance):
+    t = tine(*LISTEN, "-n", 3, "-b", balance, *upgrade.QUICK, "echo")
+    with Client(stage, folder, "echo", target(t.address()), rate=200,
+                bytes=5, pace=1000) as client:
+        for number in (5, 2, 4):
+            scale(t, number)
+            pid = t.children()[0]
+            assert t.tinectl("drain", 0).returncode == 0
+            replaced(t, {pid}, number)
+        assert t.tinectl("reload").returncode == 0
+        upgrade.good(t)
+        report = client.finish()
+    assert not any(report["failures"].values()), report
 
 
 def test_a_reload_changes_it_and_changes_it_back(tine, stage, folder):

@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -173,6 +174,60 @@ def test_udp_time_answers_who_asks(example):
         s.setblocking(False)
         with pytest.raises(BlockingIOError):
             s.recv(100)
+
+
+# ---- proxy ----
+
+@pytest.fixture
+def proxied(tine, example):
+    """A server and a proxy before it."""
+    def start(handler):
+        back = tine("-l", LOOPBACK, "-n", 1, handler)
+        return example("proxy", f"to={back.listeners[0][0]}", children=2)
+    return start
+
+
+def test_proxy_passes_every_byte_on_both_ways(proxied):
+    t = proxied("echo")
+    for size in (1, 4096, 65537, 8 << 20):
+        data = random.Random(size).randbytes(size)
+        with t.connect() as s:
+            sender = threading.Thread(target=s.sendall, args=(data,))
+            sender.start()
+            assert net.recv_exact(s, size) == data
+            sender.join(10)
+
+
+def test_proxy_passes_the_end_of_file_on(proxied):
+    t = proxied("upper")
+    with t.connect() as s:
+        s.sendall(b"hello")
+        s.shutdown(socket.SHUT_WR)
+        assert net.recv_all(s) == b"HELLO"
+
+
+def test_proxy_passes_http_on(proxied, stage):
+    t = proxied(stage.example("http_hello"))
+    with t.connect() as s:
+        s.sendall(REQUEST * 3 + b"GET / HTTP/1.0\r\n\r\n")
+        for _ in range(4):
+            assert recv_answer(s)[1] == HELLO
+        assert net.recv_all(s) == b""
+
+
+def test_proxy_resets_a_client_when_nobody_is_behind_it(example):
+    t = example("proxy", f"to=tcp://127.0.0.1:{net.free_port()}")
+    with t.connect() as s:
+        with pytest.raises(ConnectionResetError):
+            s.recv(1)
+    t.wait_log("the server behind: error 111")
+
+
+def test_proxy_wants_to_know_whom_to_connect_to(run_tine, stage):
+    done = run_tine("-C", "none", "-l", LOOPBACK, "-n", "1",
+                    stage.example("proxy"))
+    assert done.returncode == 69
+    assert "proxy: set to=URL, the server behind" in done.stderr
 
 
 # ---- http_hello ----

@@ -40,6 +40,9 @@ DECKS = {
             "bad_reload": 7, "broken_upgrade": 10, "reopen": 6,
             "fork_fails": 3, "crash_loop": 2, "restart": 2, "signals": 2,
             "pile": 3, "master_kill": 2},
+    # What is different when an acceptor accepts.
+    "dispatch": {"reload": 12, "kill": 30, "scale": 8, "upgrade": 4,
+                 "restart": 1, "master_kill": 1, "hang": 1},
     "reload": {"reload": 100},
     "streams": {"reload": 100},
     "kill": {"kill": 100},

@@ -45,6 +45,16 @@ call_leave(struct tine_child *s)
 	board_set(s->child->board, BOARD_DOING_CALLBACK, BOARD_IN_NONE);
 }
 
+struct tine_child *
+call_server(void)
+{
+	const struct child *ch = task_child();
+
+	if (ch == NULL || ch->doing.callback == BOARD_IN_NONE)
+		return NULL;
+	return server_origin(ch->doing.server);
+}
+
 enum tine_action
 call_action(struct tine_conn *c, enum board_callback what,
     enum tine_action (*fn)(struct tine_conn *))

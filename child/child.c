@@ -115,6 +115,7 @@ on_sweep(struct ev_loop *loop, ev_prepare *w, int revents)
 {
 	(void)loop;
 	(void)revents;
+	fibers_run(w->data);
 	conn_sweep(w->data);
 	dgram_flush(w->data);
 	lag_on_turn(w->data);
@@ -147,6 +148,7 @@ init_loop(struct child *ch)
 	ev_prepare_start(ch->loop, &ch->sweep);
 	task_init(ch);
 	ev_idle_init(&ch->awake, on_idle);
+	fibers_init(ch);
 	drain_init(ch);
 	accept_init(ch);
 	admit_init(ch);
@@ -215,6 +217,9 @@ child_fini(struct child *ch)
 		admit_fini(ch);
 		dispatch_fini(ch);
 		child_close_conns(ch);
+		fibers_end(ch);
+		/* What they made on their way out. */
+		child_close_conns(ch);
 		conn_sweep(ch);
 		is_quiet = offload_stop(ch);
 		task_fini(ch);
@@ -229,6 +234,7 @@ child_fini(struct child *ch)
 		server_fini(&ch->servers[--ch->nservers]);
 	free(ch->servers);
 	ch->servers = NULL;
+	fibers_fini(ch);
 	handle_fini(&ch->handles);
 	block_unref(ch->scratch);
 	ch->scratch = NULL;

@@ -23,6 +23,7 @@
 #include "child/conn.h"
 #include "child/dgram.h"
 #include "child/dispatch.h"
+#include "child/fiber.h"
 #include "child/handle.h"
 #include "child/handlers/snapshot.h"
 #include "child/offload.h"
@@ -85,6 +86,7 @@ struct tine_child {
 	size_t budget_bytes;       /* read, and sent, in one event */
 	unsigned budget_accepts;
 	unsigned budget_messages; /* frames, datagrams: in one event */
+	bool is_stream;           /* its connections belong to coroutines */
 	bool has_started;
 	bool has_ticked;
 	bool has_stopped; /* it asked for the end of the server */
@@ -194,12 +196,15 @@ struct child {
 	unsigned messages_left; /* that this event may still deliver */
 	struct conn_list dirty, later, dead;
 	ev_prepare sweep;
-	ev_idle awake; /* while one is in the later: the loop must not wait */
+	/* While one is in the later, or a coroutine is ready: the loop must not
+	 * wait. */
+	ev_idle awake;
 
 	ev_timer clock; /* never fires: shows libev's monotonic clock */
 	uint64_t clock_base_ns;
 
 	struct offload *offload; /* NULL: never used */
+	struct fibers fibers;
 	struct drain drain;
 	struct asking asking;
 

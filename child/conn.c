@@ -12,6 +12,8 @@
 
 #include "child/child.h"
 #include "child/connect.h"
+#include "child/fiber.h"
+#include "child/stream.h"
 #include "child/tunnel.h"
 
 static const uint8_t conn_next[CONN_NSTATES] = {
@@ -235,6 +237,7 @@ conn_finish(struct tine_conn *c, enum tine_cause cause)
 	tunnel_on_close(c, cause);
 	c->cause = (uint8_t)cause;
 	conn_set_state(c, CONN_FLUSHING);
+	stream_on_finish(c);
 }
 
 /*
@@ -278,7 +281,9 @@ static bool
 tell_eof(struct tine_conn *c)
 {
 	if (!c->eof_seen || c->eof_told || c->is_paused || c->wants_data ||
-	    c->has_frames || (c->is_congested && !conn_is_piped(c)))
+	    c->has_frames ||
+	    (c->is_congested && !conn_is_piped(c) &&
+		!conn_server(c)->is_stream))
 		return false;
 	c->eof_told = true;
 	if (conn_is_piped(c)) {
@@ -323,7 +328,8 @@ half_close(struct tine_conn *c)
 		return;
 	}
 	c->is_fin_sent = true;
-	if (c->eof_told)
+	/* But a coroutine may have something to read yet. */
+	if (c->eof_told && !conn_server(c)->is_stream)
 		conn_finish(c, TINE_PEER_EOF);
 }
 
@@ -688,7 +694,8 @@ conn_sweep(struct child *ch)
 		conn_set_state(c, CONN_FREE);
 		slab_give(&conn_server(c)->slab, c);
 	}
-	if (STAILQ_EMPTY(&ch->later) == !ev_is_active(&ch->awake))
+	if ((STAILQ_EMPTY(&ch->later) && !fibers_are_ready(ch)) ==
+	    !ev_is_active(&ch->awake))
 		return;
 	if (ev_is_active(&ch->awake))
 		ev_idle_stop(ch->loop, &ch->awake);

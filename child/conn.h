@@ -69,14 +69,16 @@ struct output {
 	ev_io pipe;              /* the first in the queue, while it is dry */
 };
 
+struct tine_stream;
 /* What few connections need, or none for long. */
 struct conn_extra {
 	struct tine_conn *conn;
-	void *context;             /* the handler's */
-	struct connect *connect;   /* while it is on its way */
-	struct own_deadlines *own; /* tine_set_timeout() was called */
-	size_t size;               /* of this, for the pool */
-	struct deadline life;      /* with a configured lifetime */
+	void *context;              /* the handler's */
+	struct connect *connect;    /* while it is on its way */
+	struct own_deadlines *own;  /* tine_set_timeout() was called */
+	struct tine_stream *stream; /* of a coroutine */
+	size_t size;                /* of this, for the pool */
+	struct deadline life;       /* with a configured lifetime */
 	bool is_life_listed;
 	struct tine_conn *partner; /* see tunnel.c, or NULL */
 	/* for the level debug: */
@@ -192,6 +194,8 @@ call_is_foreign(const struct tine_child *s, const char *call)
 void call_enter(struct tine_child *, const struct tine_conn *,
     enum board_callback);
 void call_leave(struct tine_child *);
+/* The server whose handler code runs; NULL: none does. */
+struct tine_child *call_server(void);
 /* Run a callback whose output is staged; conn_settle() must follow. */
 enum tine_action call_action(struct tine_conn *, enum board_callback,
     enum tine_action (*fn)(struct tine_conn *));

@@ -26,7 +26,7 @@
 #define CRASH_BY_SANITIZER 0
 #endif
 
-#define STACK_BYTES 65536
+#define SIGNAL_STACK_BYTES 65536
 
 static const struct {
 	int number;
@@ -97,8 +97,18 @@ add_thread(struct line *l)
 		add(l, "in a thread of a handler");
 }
 
+/* Did a coroutine touch the page below its stack? */
+static bool
+is_overrun(const siginfo_t *info)
+{
+	const struct coro *co = coro_current();
+
+	return info->si_signo == SIGSEGV && call_thread.is_loop && co != NULL &&
+	    stack_is_overrun(co->stack, info->si_addr);
+}
+
 static void
-on_fatal(int sig)
+on_fatal(int sig, siginfo_t *info, void *context)
 {
 	struct line line = { .len = 0 };
 	size_t i;
@@ -111,6 +121,9 @@ on_fatal(int sig)
 			add(&line, fatal[i].name);
 			add(&line, ")");
 		}
+	if (is_overrun(info))
+		add(&line, ": stack overflow");
+	(void)context;
 	add(&line, " ");
 	if (watched != NULL) {
 		add_thread(&line);
@@ -124,16 +137,17 @@ void
 crash_init(struct child *ch)
 {
 	struct sigaction act = {
-		.sa_handler = on_fatal,
-		.sa_flags = SA_ONSTACK | (int)SA_RESETHAND | SA_NODEFER,
+		.sa_sigaction = on_fatal,
+		.sa_flags =
+		    SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND | SA_NODEFER,
 	};
-	stack_t alternate = { .ss_size = STACK_BYTES };
+	stack_t alternate = { .ss_size = SIGNAL_STACK_BYTES };
 	size_t i;
 
 	if (CRASH_BY_SANITIZER)
 		return;
 	watched = ch;
-	stack = malloc(STACK_BYTES);
+	stack = malloc(SIGNAL_STACK_BYTES);
 	alternate.ss_sp = stack;
 	/* A crash without a line is still a crash that the master sees. */
 	if (stack == NULL || sigaltstack(&alternate, NULL) == -1) {

@@ -15,6 +15,7 @@
 #include "shared/value.h"
 
 #include "child/child.h"
+#include "child/stream.h"
 
 #define SYMBOL "tine_handler"
 /* The struct as ABI 1 began, up to this field: what was appended since may be
@@ -145,30 +146,6 @@ check_fit(const struct tine_handler *h, const char *name, struct err *err)
 	return 0;
 }
 
-/* What the header declares and this server cannot do. */
-static int
-check_built(const struct tine_handler *h, struct err *err)
-{
-	const struct {
-		const char *field;
-		bool is_set;
-	} missing[] = {
-		{ "run", h->run != NULL },
-	};
-	size_t i;
-
-	for (i = 0; i < nitems(missing); i++) {
-		if (!missing[i].is_set)
-			continue;
-		(void)err_set(err, EXIT_BAD_CONFIG,
-		    "handler %s: %s is not built yet", h->name,
-		    missing[i].field);
-		return err_hint(err,
-		    "use open, data, frame, eof, drained, close and tick");
-	}
-	return 0;
-}
-
 /* What this server knows of a handler that was not built with it. */
 static int
 take(struct tine_handler *to, const struct tine_handler *from, const char *name,
@@ -179,7 +156,7 @@ take(struct tine_handler *to, const struct tine_handler *from, const char *name,
 	*to = (struct tine_handler){ 0 };
 	(void)memcpy(to, from, MIN_OF(from->size, sizeof(*to)));
 	to->size = sizeof(*to);
-	if (check_built(to, err) == -1)
+	if (stream_check(to, err) == -1)
 		return -1;
 	return codec_check(to, err);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "child/child.h"
+#include "child/stream.h"
 #include "child/tunnel.h"
 
 /* So much of the scratch is not copied but kept with it. */
@@ -142,17 +143,23 @@ input_settle(struct tine_conn *c)
 		chain_sweep(c->input);
 }
 
+static void
+count(struct tine_conn *c, size_t len)
+{
+	board_add(conn_server(c)->child->board, BOARD_BYTES_IN, len);
+	if (c->extra != NULL)
+		c->extra->bytes_in += len;
+	c->has_received = true;
+	c->has_read = true;
+}
+
 /* Show the bytes to the handler: in place when it left nothing before. */
 static void
 deliver(struct tine_conn *c, char *bytes, size_t len)
 {
 	struct child *ch = conn_server(c)->child;
 
-	board_add(ch->board, BOARD_BYTES_IN, len);
-	if (c->extra != NULL)
-		c->extra->bytes_in += len;
-	c->has_received = true;
-	c->has_read = true;
+	count(c, len);
 	if (input_bytes(c) > 0) {
 		if (keep(c, bytes, len) == -1)
 			return;
@@ -191,29 +198,56 @@ on_nothing(struct tine_conn *c, ssize_t n)
 		conn_close(c, conn_cause_of(errno), errno);
 }
 
+/* Where to read to, and how much: a coroutine that waits with room for much
+ * gets it there. NULL: no memory. */
+static char *
+place(const struct tine_conn *c, size_t *size, bool *is_direct)
+{
+	const struct tine_child *s = conn_server(c);
+	char *room = s->is_stream ? stream_room(c, size) : NULL;
+
+	*is_direct = room != NULL;
+	if (*is_direct)
+		return room;
+	*size = MIN_OF(s->read_bytes, s->limits.input - input_bytes(c));
+	return input_scratch(s->child);
+}
+
+static void
+hand_in(struct tine_conn *c, size_t len)
+{
+	count(c, len);
+	c->has_consumed = true;
+	stream_fill(c, len);
+	conn_call(c, BOARD_IN_DATA, conn_server(c)->handler.data);
+}
+
 void
 input_read(struct tine_conn *c)
 {
 	struct tine_child *s = conn_server(c);
 	size_t budget = s->budget_bytes, asked;
-	char *scratch;
+	char *dst;
+	bool is_direct;
 	ssize_t n;
 
 	codec_begin(c);
 	do {
-		scratch = input_scratch(s->child);
-		if (scratch == NULL) {
+		dst = place(c, &asked, &is_direct);
+		if (dst == NULL) {
 			conn_close(c, TINE_ERROR, ENOMEM);
 			return;
 		}
-		asked = MIN_OF(s->read_bytes, s->limits.input - input_bytes(c));
 		asked = MIN_OF(asked, budget);
-		n = recv(c->io.fd, scratch, asked, 0);
+		n = recv(c->io.fd, dst, asked, 0);
 		if (n <= 0) {
 			on_nothing(c, n);
 			return;
 		}
-		deliver(c, scratch, (size_t)n);
+		if (is_direct)
+			hand_in(c, (size_t)n);
+		else
+			deliver(c, dst, (size_t)n);
 		budget -= (size_t)n;
 		/* A short read has emptied the socket: asking again would cost
 		 * a call to learn that. */

@@ -19,7 +19,7 @@
 #include "child/task.h"
 
 /* Enough to look up a host; only what is touched costs memory. */
-#define STACK_BYTES (256 << 10)
+#define THREAD_STACK_BYTES (256 << 10)
 /* Within it: what a thread that has used it up can still say. */
 #define LAST_WORDS_BYTES (16 << 10)
 
@@ -132,7 +132,7 @@ add_worker(struct offload *o)
 	(void)sigdelset(&mask, SIGILL);
 	err = pthread_attr_init(&attr);
 	if (err == 0) {
-		(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+		(void)pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
 		(void)pthread_sigmask(SIG_SETMASK, &mask, &old);
 		err = pthread_create(&self->thread, &attr, be_worker, self);
 		(void)pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "child/child.h"
+#include "child/stream.h"
 
 /* A handler cannot make its child spin by asking for a tick at once. */
 #define TICK_SECONDS_MIN 0.001
@@ -90,6 +91,8 @@ server_init(struct tine_child *s, struct child *ch,
 	/* The acceptor runs no handler's code. */
 	if (ch->dispatch == NULL && load(s, err) == -1)
 		return -1;
+	stream_take(&s->handler);
+	s->is_stream = stream_serves(&s->handler);
 	set_limits(s);
 	slab_init(&s->slab, s->handler.conn_size);
 	if (s->limits.per_address > 0)
@@ -125,6 +128,10 @@ make_side(struct tine_child *s, const struct tine_handler *events)
 	};
 	(void)memcpy(&side->handler, events,
 	    MIN_OF(events->size, sizeof(side->handler)));
+	side->is_stream = stream_serves(&side->handler);
+	/* Those of its coroutines: to the log they are its own. */
+	if (side->is_stream)
+		side->handler.name = s->handler.name;
 	slab_init(&side->slab, events->conn_size);
 	deadline_init(side);
 	SLIST_INSERT_HEAD(&s->sides, side, side);

@@ -70,7 +70,8 @@ added(struct tine_conn *c)
 	size_t bytes = output_bytes(c);
 
 	c->is_congested |= bytes > limits->output_high;
-	c->is_stalled |= bytes >= limits->output;
+	/* Who waits to write may go on reading elsewhere. */
+	c->is_stalled |= bytes >= limits->output && !conn_server(c)->is_stream;
 	conn_mark_dirty(c);
 }
 

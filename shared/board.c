@@ -36,6 +36,7 @@ const char *const board_callback_names[BOARD_NCALLBACKS] = {
 	[BOARD_IN_FRAME] = "frame",
 	[BOARD_IN_OVERFLOW] = "overflow",
 	[BOARD_IN_RELEASE] = "release",
+	[BOARD_IN_RUN] = "run",
 };
 
 const char *const board_cause_names[BOARD_NCAUSES] = {

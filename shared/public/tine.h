@@ -18,6 +18,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,7 +43,7 @@ struct tine_conn;
 struct tine_dgram;
 /* What cuts a connection's input into messages: see "messages" below. */
 struct tine_codec;
-/* Named by struct tine_handler; what it does is not built yet. */
+/* A connection as a coroutine sees it: see "blocking style" below. */
 struct tine_stream;
 
 /* What a callback asks the server to do when it returns. */
@@ -158,7 +159,10 @@ struct tine_handler {
 	 * connection that ends before that is closed as any other. */
 	void (*detached)(struct tine_child *, int fd, const void *unread,
 	    size_t len);
-	/* Blocking style: the whole life of a connection as one function. */
+	/* The whole life of a connection as one function, whose calls wait: see
+	 * "blocking style" below. Beside it there may be only start, stop,
+	 * tick, quiesce and datagram; when it returns the connection closes
+	 * after its output is out. */
 	void (*run)(struct tine_stream *);
 	/* What a client is told that cannot be served because a limit is
 	 * reached, with overload.policy: reply; at most 4096 bytes, which are
@@ -675,6 +679,126 @@ TINE_EXPORT struct tine_conn *tine_connect(struct tine_child *,
 TINE_EXPORT struct tine_conn *tine_adopt(struct tine_child *,
     const struct tine_handler *events, int fd, const void *unread, size_t len,
     void *context);
+
+/* ---- blocking style ---- */
+
+/*
+ * A handler with run serves each connection by one coroutine: a function on a
+ * stack of its own, whose calls below wait while the child serves others. No
+ * two coroutines or callbacks of a child ever run at the same time, and one is
+ * left for another only within these calls: data that they share needs no lock.
+ * What waits in another way, as sleep(3) does, keeps the whole child waiting.
+ *
+ * A stack has 64 KiB, of which only the pages that were touched cost memory; a
+ * function that runs over it ends the child by SIGSEGV, and the log says so.
+ * Deep recursion and large arrays belong elsewhere. A child can have as many
+ * coroutines as half of the system's vm.max_map_count (65530).
+ *
+ * The timeouts of the server (first-byte, read, idle, write, lifetime) close
+ * the connection as they do with callbacks; calls of its coroutine fail then
+ * with ETIMEDOUT. A draining child keeps the connection until run returns, up
+ * to the drain-timeout (see tine_is_draining() and quiesce); then calls fail
+ * with TINE_E_CLOSED. When the child ends, every call fails with TINE_E_CLOSED
+ * at once, also those of coroutines without a connection: a coroutine that has
+ * not returned after 16 of these is dropped as it stands.
+ *
+ * A stream is closed when the coroutine ends that got it, as the argument of
+ * run or from tine_dial() or tine_stream_adopt(). It may still be named, by the
+ * coroutines that this one has spawned, until the last of them has returned,
+ * but no more than 64 closed streams are remembered. No other coroutine may
+ * name it. One may read from a stream while another one writes to it; more get
+ * EBUSY.
+ *
+ * Called outside of a coroutine these calls return -1 or NULL with errno EPERM,
+ * and the log blames the handler. Errors that are not named with a call are
+ * those of the connection: ECONNRESET and the like; and for each of them:
+ */
+/* It was closed by us: tine_stream_close(), tine_close(), a drain, the end of
+ * the child. */
+#define TINE_E_CLOSED ESHUTDOWN
+/* End-of-file in the middle of what was to be read. */
+#define TINE_E_UNEXPECTED_EOF ENODATA
+/* What is no socket cannot be waited for. */
+#define TINE_E_NOT_POLLABLE ENOTSOCK
+
+/*
+ * Read what there is, at most size bytes, and wait until there is something. 0:
+ * end-of-file, now and with each call. -1 and errno: ETIMEDOUT the deadline has
+ * passed, EBUSY another coroutine waits to read, EINVAL size is 0.
+ */
+TINE_EXPORT ssize_t tine_stream_read(struct tine_stream *, void *, size_t size);
+/*
+ * Read size bytes. 0: end-of-file before the first one. -1 and errno as above,
+ * and TINE_E_UNEXPECTED_EOF; what has come by then is there for the next call.
+ */
+TINE_EXPORT ssize_t tine_stream_read_full(struct tine_stream *, void *,
+    size_t size);
+/*
+ * Read up to the first byte that is the delimiter, and this too: returns how
+ * many. 0: end-of-file before the first byte. -1 and errno as above, and
+ * EMSGSIZE: it is not among size bytes, or `limits.input`; nothing is taken
+ * then. While a part of it has come the read timeout runs.
+ */
+TINE_EXPORT ssize_t tine_stream_read_until(struct tine_stream *, int delimiter,
+    void *, size_t size);
+/*
+ * Write all of it: wait while the output is above `output-high`. What was taken
+ * is sent as tine_write() does it, at the latest when the coroutine waits. 0;
+ * or -1 and errno: ETIMEDOUT the deadline has passed, EBUSY another coroutine
+ * waits to write, EPIPE after tine_stream_shutdown_write(), ENOMEM. In any case
+ * *taken (may be NULL) is the number of bytes that were taken.
+ */
+TINE_EXPORT int tine_stream_write(struct tine_stream *, const void *,
+    size_t size, size_t *taken);
+/*
+ * Write to dst what comes from src, until end-of-file; returns how many bytes.
+ * -1 and errno as of reading and writing; what was not taken by dst stays in
+ * src.
+ */
+TINE_EXPORT int64_t tine_stream_copy(struct tine_stream *dst,
+    struct tine_stream *src);
+/*
+ * From so many seconds from now on reading fails with ETIMEDOUT, calls that
+ * wait already included, until the deadline is set anew; no byte is lost.
+ * Negative: from now on; 0: never, as at first. -1 and errno: EINVAL no number.
+ */
+TINE_EXPORT int tine_stream_set_read_deadline(struct tine_stream *,
+    double seconds);
+/* The same for writing. */
+TINE_EXPORT int tine_stream_set_write_deadline(struct tine_stream *,
+    double seconds);
+/* Tell the peer that nothing more comes, when the output is out; reading goes
+ * on. Errors as tine_stream_write(). */
+TINE_EXPORT int tine_stream_shutdown_write(struct tine_stream *);
+/* Close when the output is out: who waits for the stream gets TINE_E_CLOSED.
+ * Harmless twice. */
+TINE_EXPORT int tine_stream_close(struct tine_stream *);
+/* The connection, for its addresses, options, state and child; valid until the
+ * next call that waits. NULL and errno when it is gone. */
+TINE_EXPORT struct tine_conn *tine_stream_conn(struct tine_stream *);
+/* Wait. 0; or -1 and errno: TINE_E_CLOSED, EINVAL negative or no number. */
+TINE_EXPORT int tine_sleep(double seconds);
+/*
+ * Connect, as tine_connect() does, and wait for it. NULL and errno: why nothing
+ * came of it, and as of tine_connect().
+ */
+TINE_EXPORT struct tine_stream *tine_dial(const char *url, double timeout);
+/*
+ * A connected stream socket that came from elsewhere. On success it is the
+ * server's, else it stays the caller's. NULL and errno as of tine_adopt():
+ * TINE_E_NOT_POLLABLE for a file.
+ */
+TINE_EXPORT struct tine_stream *tine_stream_adopt(int fd);
+/*
+ * Call fn(arg) as another coroutine, soon. It belongs to no connection: its end
+ * closes the streams that it got itself, and a draining child does not wait for
+ * it. Also from callbacks. -1 and errno: ENOMEM, TINE_E_CLOSED.
+ */
+TINE_EXPORT int tine_spawn(void (*fn)(void *arg), void *arg);
+/* Wait until all that this coroutine has spawned have returned. 0; or -1 and
+ * errno: TINE_E_CLOSED. */
+TINE_EXPORT int tine_join(void);
+
 /* ---- UDP ---- */
 
 /*

@@ -180,6 +180,7 @@ UNIT_WRAP_test_chain = $(WRAP_MEMORY)
 UNIT_WRAP_test_unread = $(WRAP_MEMORY)
 UNIT_WRAP_test_write = $(WRAP_MEMORY)
 UNIT_WRAP_test_coro := mmap
+UNIT_WRAP_test_stream := mmap log_write
 UNIT_WRAP_test_connect := getaddrinfo
 UNIT_WRAP_test_place := spawn_child
 UNIT_WRAP_test_roll := spawn_child

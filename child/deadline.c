@@ -56,7 +56,7 @@ expire(struct tine_conn *c, enum deadline_kind kind)
 
 	/* What the kernel still holds for this peer would outlive us by
 	 * minutes, and a FIN would tell it that it got everything. */
-	if (output_bytes(c) > 0)
+	if (output_bytes(c) > 0 || kind == DEADLINE_WRITE)
 		conn_abort(c, cause, 0);
 	else
 		conn_close(c, cause, 0);
@@ -308,6 +308,10 @@ phase_of(const struct tine_conn *c)
 		return DEADLINE_LINGER;
 	/* What waits for a pipe or for the handler is not the peer's fault. */
 	if (output_bytes(c) > 0 && !c->is_dry && !output_is_held(c))
+		return DEADLINE_WRITE;
+	/* Congested and all out: the handler waits until the kernel wants more,
+	 * which it does not while the peer takes nothing. */
+	if (output_bytes(c) == 0 && c->is_congested)
 		return DEADLINE_WRITE;
 	/* Who is not read cannot be late. */
 	if (c->is_paused)

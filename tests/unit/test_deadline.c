@@ -227,6 +227,33 @@ a_peer_that_sends_but_takes_nothing_meets_it_too(void **state)
 	closefd(&peer);
 }
 
+/* A unix socket takes what it has begun to take, and more only when three
+ * quarters of its room are free again. */
+static void
+a_congested_handler_meets_it_although_all_output_is_out(void **state)
+{
+	static const char block[100000];
+	const int room = 200000;
+	int peer;
+
+	(void)state;
+	*timeouts() = (struct conf_timeouts){ .write = SHORT, .idle = 9 };
+	rig.conf.servers[0].limits.output_high = sizeof(block) - 1;
+	rig.conf.servers[0].limits.output = 2 * sizeof(block);
+	start();
+	peer = rig_connect();
+	assert_int_equal(setsockopt(rig.conn->io.fd, SOL_SOCKET, SO_SNDBUF,
+			     &room, sizeof(room)),
+	    0);
+	assert_int_equal(tine_write(rig.conn, block, sizeof(block)), 0);
+	rig_turn();
+	assert_int_equal(tine_unsent(rig.conn), 0);
+	assert_true(tine_is_congested(rig.conn));
+	(void)seconds_until_closed();
+	assert_int_equal(rig.cause, TINE_WRITE_TIMEOUT);
+	closefd(&peer);
+}
+
 static void
 each_byte_taken_renews_the_write_timeout(void **state)
 {
@@ -427,6 +454,7 @@ main(void)
 		test(speaking_renews_the_idle_timeout),
 		test(a_peer_that_takes_nothing_meets_the_write_timeout),
 		test(a_peer_that_sends_but_takes_nothing_meets_it_too),
+		test(a_congested_handler_meets_it_although_all_output_is_out),
 		test(each_byte_taken_renews_the_write_timeout),
 		test(nothing_renews_the_lifetime),
 		test(a_timeout_of_zero_is_off),

@@ -56,6 +56,14 @@ def test_one_child_shares_with_nobody_until_there_are_more(tine, stage):
     assert ask(t)[1] == "reuseport"
 
 
+def test_dispatched_connections_know_their_listener(tine, stage):
+    t = tine("-l", "tcp://127.0.0.1:0", "-l", "unix://w.sock", "-a",
+             "dispatch", "-n", 2, stage.handler("where"))
+    urls = [url for url, _ in t.listeners]
+    for i in (0, 1):
+        assert ask(t, i)[1:] == ("dispatch", i, urls)
+
+
 def test_the_single_process_knows_them_too(tine, stage):
     t = tine("-X", "-l", "tcp://127.0.0.1:0", stage.handler("where"),
              control=None)

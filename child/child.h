@@ -277,8 +277,8 @@ int child_init(struct child *, const struct heritage *, struct err *);
 /* Undo child_init(): handlers are stopped, connections must be gone. */
 void child_fini(struct child *);
 void child_set_state(struct child *, enum child_state);
-/* "child 3", "admin child" or "acceptor", for ps and the log. Returns dst, which holds
- * CHILD_NAME_MAX bytes. */
+/* "child 3", "admin child" or "acceptor", for ps and the log. Returns dst,
+ * which holds CHILD_NAME_MAX bytes. */
 const char *child_name(const struct heritage *, char *dst, size_t size);
 /* End the loop; what is left is closed behind it. */
 void child_leave(struct child *);

@@ -230,12 +230,40 @@ conn_is_piped(const struct tine_conn *c)
 	return c->extra != NULL && c->extra->partner != NULL;
 }
 
+/* The one way from state to state; it must be an edge. */
+void conn_set_state(struct tine_conn *, enum conn_state);
 /* What is rare about it, made when it is first needed; NULL: no memory. To look
  * only, c->extra will do. */
 struct conn_extra *conn_extra(struct tine_conn *);
+/* The one way out; harmless twice. err is an errno value or 0. */
+void conn_close(struct tine_conn *, enum tine_cause, int err);
+/* Reset: the peer learns that its answer is not whole. */
+void conn_abort(struct tine_conn *, enum tine_cause, int err);
+/* Reset it as soon as no callback of it runs; its output is lost. err is an
+ * errno value or 0. */
+void conn_give_up(struct tine_conn *, enum tine_cause, int err);
+/* Close when the output is out; conn_settle() must follow. */
+void conn_finish(struct tine_conn *, enum tine_cause);
+/* The output of one that is finished is out: say FIN and linger, close, or give
+ * the descriptor to the handler. */
+void conn_end(struct tine_conn *);
+/* Run a callback of the handler, if it has it, and obey. */
+void conn_call(struct tine_conn *, enum board_callback,
+    enum tine_action (*fn)(struct tine_conn *));
+/* Do what a callback asked for. */
+void conn_obey(struct tine_conn *, enum tine_action);
+/* The cause that an error of send or recv means. */
+enum tine_cause conn_cause_of(int err);
+
+/* ---- birth.c ---- */
 /* Serve fd, which came by that listener of the server and is owned from here
  * on, also on failure. */
 void conn_open(struct tine_child *, int fd, size_t listener);
+/* As conn_open(), of an address that has entered s->peers. */
+void conn_open_from(struct tine_child *, int fd, size_t listener, peer_key);
+/* Tell fd, which is owned from here on, that there is no room: the handler's
+ * words for it and FIN. */
+void conn_refuse(struct tine_child *, int fd, size_t listener);
 /*
  * A connection that was not accepted: CONNECTING, with the callbacks of events,
  * or of the server when that is NULL. fd may be -1 until connected. NULL with
@@ -247,43 +275,28 @@ struct tine_conn *conn_make(struct tine_child *,
 void conn_unmake(struct tine_conn *);
 /* CONNECTING > OPEN: call open, and deliver the input that came with it. */
 void conn_begin(struct tine_conn *);
-/* As conn_open(), of an address that has entered s->peers. */
-void conn_open_from(struct tine_child *, int fd, size_t listener, peer_key);
-/* Tell fd, which is owned from here on, that there is no room: the handler's
- * words for it and FIN. */
-void conn_refuse(struct tine_child *, int fd, size_t listener);
-/* The one way out; harmless twice. err is an errno value or 0. */
-void conn_close(struct tine_conn *, enum tine_cause, int err);
-/* Reset: the peer learns that its answer is not whole. */
-void conn_abort(struct tine_conn *, enum tine_cause, int err);
-/* Close when the output is out; conn_settle() must follow. */
-void conn_finish(struct tine_conn *, enum tine_cause);
+
+/* ---- settle.c ---- */
+/* Of its watcher. */
+void conn_on_event(struct ev_loop *, ev_io *, int revents);
+bool conn_may_read(const struct tine_conn *);
 /* Do what follows from the last event: send, tell end-of-file, ask quiesce,
  * choose the deadline and the events to wait for. */
 void conn_settle(struct tine_conn *);
 /* Run `data` although nothing new came: what the handler waited for is there.
  * Not from within a callback. */
 void conn_wake(struct tine_conn *);
+
+/* ---- sweep.c ---- */
 /* Settle before the loop waits again. */
 void conn_mark_dirty(struct tine_conn *);
 /* Run `data` once more with the input that is there, in the next turn: others
  * come first, and the loop does not wait. Also from within its callbacks. */
 void conn_again(struct tine_conn *);
-/* Reset it as soon as no callback of it runs; its output is lost. err is an
- * errno value or 0. */
-void conn_give_up(struct tine_conn *, enum tine_cause, int err);
-/* Do what a callback asked for. */
-void conn_obey(struct tine_conn *, enum tine_action);
+/* It was settled, and wants such a turn. */
+void conn_mark_later(struct tine_conn *);
 /* Settle the dirty and free the dead. */
 void conn_sweep(struct child *);
-/* Run a callback of the handler, if it has it, and obey. */
-void conn_call(struct tine_conn *, enum board_callback,
-    enum tine_action (*fn)(struct tine_conn *));
-/* Do what a callback asked for. */
-void conn_obey(struct tine_conn *, enum tine_action);
-bool conn_may_read(const struct tine_conn *);
-/* The cause that an error of send or recv means. */
-enum tine_cause conn_cause_of(int err);
 
 /* ---- trace.c ---- */
 /* It is there: say so at the level debug, and count from now on. */

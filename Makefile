@@ -335,7 +335,8 @@ bench: ## not built yet
 
 # What is installed: file:folder[/name]. Nothing goes to /etc: the sample
 # configuration and logrotate's are examples until an operator copies them.
-MANUALS := master/tine.8 master/tinectl.8 conf/tine.yaml.5
+MANUALS := master/tine.8 master/tinectl.8 conf/tine.yaml.5 \
+	shared/public/tine_handler.3
 COMPLETIONS := share/bash-completion/completions
 INSTALLED := shared/public/tine.h:include/tine.h \
 	$(foreach m,$(MANUALS),\

@@ -44,7 +44,7 @@ INSTALLED = {
     "bin/tine", "bin/tinectl", "include/tine.h", "lib/libtine.a",
     "lib/libtine.so", "lib/libtine.so.1", "lib/pkgconfig/tine.pc",
     "share/man/man8/tine.8", "share/man/man8/tinectl.8",
-    "share/man/man5/tine.yaml.5",
+    "share/man/man5/tine.yaml.5", "share/man/man3/tine_handler.3",
     "share/bash-completion/completions/tine",
     "share/bash-completion/completions/tinectl",
     "share/tine/tine.yaml", "share/tine/logrotate",

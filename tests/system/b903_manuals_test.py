@@ -280,3 +280,22 @@ def test_slow_work_is_done_side_by_side(tine, folder):
         got = {net.recv_line(s) for _ in range(3)}
     assert got == {"one", "two", "three"}
     assert time.monotonic() - begin < 10
+
+
+def test_who_halves_the_rest_guesses_the_number(tine, folder):
+    t = serve("guess", tine, folder)
+    with t.connect() as s:
+        low, high = 0, 99
+        assert net.recv_line(s) == "from 0 to 99?"
+        for _ in range(7):
+            guess = (low + high) // 2
+            s.sendall(f"{guess}\n".encode())
+            said = net.recv_line(s)
+            if said == "more":
+                low = guess + 1
+            elif said == "less":
+                high = guess - 1
+            else:
+                break
+        assert said == "yes"
+        assert net.recv_all(s) == b""

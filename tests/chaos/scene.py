@@ -26,6 +26,12 @@ CLIENTS = {
     "echo": {"rate": 1, "bytes": 512 << 10, "pace": 256 << 10},
     "packets": {"rate": 40, "poisson": 1, "asks": 8},
 }
+# What servers are sent whose handlers are loaded from files. Theirs says
+# nothing of an end in its answers, so each question has its own connection.
+LOADED = {
+    "fresh": {"share": 0.2, "poisson": 1, "text": "Hello World!"},
+    "echo": CLIENTS["echo"],
+}
 # The handler of the clients that do not speak HTTP.
 HANDLERS = {"echo": "echo", "packets": "packets"}
 # A killed child takes the packets with it that it had read and not answered:
@@ -87,7 +93,8 @@ class Scene:
     def send_clients(self, kinds):
         """Clients of these kinds to every address that has their handler."""
         for number, target in enumerate(self.targets):
-            for kind, options in kinds.items():
+            for kind, options in \
+                    (LOADED if target.mode == "so" else kinds).items():
                 handler = HANDLERS.get(kind, "http")
                 if target.handler == handler and \
                         (target.mode != "defer" or kind == "half-open"):
@@ -99,7 +106,7 @@ class Scene:
         share = options.pop("share", None)
         if share is not None:
             options["rate"] = max(1, int(self.rate * share / len(self.modes)))
-        if kind not in HANDLERS:
+        if kind not in HANDLERS and "text" not in options:
             options["path"] = "/" + options.get("path", "small")
             options["bytes"] = FILES[options["path"][1:]]
         self.swarm.add(f"{kind}-{target.mode}", kind, target.client,

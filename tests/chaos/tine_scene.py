@@ -30,6 +30,8 @@ SERVER = """\
   - listen: [ {listen} ]
     handler: {handler}
 """
+# The handlers that are loaded from files, and what they are there for.
+LOADED_BY = {"http": "http_hello", "echo": "echo"}
 FAST = "prove: 0, commit: 0"
 DEFAULTS = "prove: 1s, commit: 10s"
 HALF_STRENGTH_SECONDS = 30
@@ -60,7 +62,7 @@ class TineScene(Scene):
     # ---- configuration ----
 
     def _choose_targets(self):
-        ports = iter(free_ports(6))
+        ports = iter(free_ports(8))
         queries = {"shared": "?reuseport=false"}
         for mode in self.modes:
             for handler in ("http", "echo"):
@@ -72,23 +74,28 @@ class TineScene(Scene):
             self.targets.append(
                 Target("defer", "http", next(ports), "?defer-accept=5s"))
         self.targets.append(Target("udp", "packets", next(ports)))
+        self.targets += [Target("so", handler, next(ports))
+                         for handler in LOADED_BY]
 
     def conf(self, extra=(), timing=None, start_timeout="30s"):
         """The text of a configuration that is good, but for what `extra`
         says."""
         self.number += 1
         accept = "dispatch" if "dispatch" in self.modes else "reuseport"
-        parts = [CONF.format(number=self.number, accept=accept, children=CHILDREN,
-                             folder=self.folder, start_timeout=start_timeout,
-                             timing=timing or self.timing)]
+        parts = [CONF.format(
+            number=self.number, accept=accept, children=CHILDREN,
+            folder=self.folder, start_timeout=start_timeout,
+            timing=timing or self.timing)]
         for handler in ("http", "echo"):
             urls = ", ".join(f'"{t.url}"' for t in self.targets
-                             if t.handler == handler or
+                             if t.mode != "so" and t.handler == handler or
                              (t.handler, handler) == ("packets", "echo"))
             parts.append(SERVER.format(listen=urls, handler=handler))
             if handler == "http":
                 parts.append(f"    options: {{ root: {self.www} }}\n")
             parts.append(f"    timeouts: {{ idle: {self.idle} }}\n")
+        parts += [self.server(self.stage.example(LOADED_BY[t.handler]), t.url)
+                  for t in self.targets if t.mode == "so"]
         parts.append(self.server(self.plugin, "unix://" + os.path.join(
             self.folder, "plugin.sock")))
         return "".join([*parts, *self.extra, *extra])

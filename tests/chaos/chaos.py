@@ -5,7 +5,8 @@ gives, until the deck is played or time is up. Prints each event, then one
 table, and ends with "N passed, N failed". Needs root, for a network of its own
 and to see what a child holds; touches nothing but what it starts itself.
 
-usage: chaos.py [--seed N] [--mix NAME] [--mode reuseport|shared|unix|dispatch|all]
+usage: chaos.py [--seed N] [--mix NAME]
+    [--mode reuseport|shared|unix|dispatch|all]
     [--server tine|nginx] [--seconds N] [--rounds N] [--rate N] [--pause S]
     [--defaults] [--build FOLDER] [--json FILE] [--keep] [--dry-run]"""
 
@@ -131,6 +132,8 @@ def judge(args, seen, wrong, events):
     rows = [verdict.event_row(name, seen["events"].get(name, verdict.NONE),
                               target, verdict.LOOSE if is_tine else None)
             for name, target in counts.items()]
+    if seen["acceptors"]:
+        rows.append(verdict.acceptor_row(seen["acceptors"]))
     rows += [verdict.client_row(name, client, is_tine)
              for name, client in seen["clients"].items()]
     rows.append(verdict.Row("the end", 1, 1, "; ".join(wrong) or "in order",

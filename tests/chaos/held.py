@@ -107,6 +107,8 @@ class Victim:
         self.queued = set()
         self.killed_ns = None
         self.hung = False  # its clients may wait in vain, too
+        self.most = None   # connections that its death may cost; None: any
+        self.cost = 0
         with open(f"/proc/{pid}/stat", "rb") as f:
             owner = int(f.read().rpartition(b") ")[2].split()[1])
         if owner != parent:
@@ -157,6 +159,9 @@ class Victim:
         begun before it was stopped and failed after that."""
         return failure["id"] in self.held and \
             failure["begun"] < self.stopped_ns < failure["at"]
+
+    def may_cost(self):
+        return self.most is None or self.cost <= self.most
 
     def close(self):
         os.close(self.pidfd)

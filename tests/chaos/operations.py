@@ -19,6 +19,12 @@ DRAIN_SECONDS = 120
 CRASHES = 3
 
 
+def _take(scene, rng):
+    """A victim and its place. The acceptor holds one connection at a time."""
+    place, pid = rng.choice(list(scene.mortals().items()))
+    return place, scene.take(pid, 1 if place == "acceptor" else None)
+
+
 def meanwhile(scene, rng, what):
     """Something else, while an operation is under way. It must not matter."""
     if what == "nothing":
@@ -27,7 +33,7 @@ def meanwhile(scene, rng, what):
     pause = rng.uniform(0, 0.1)
     procs.eventually(lambda: time.monotonic() - begin >= pause, 1)
     if what == "kill":
-        scene.take(rng.choice(list(scene.mortals().values()))).kill()
+        _take(scene, rng)[1].kill()
     elif what == "reopen":
         scene.ctl("reopen")
 
@@ -127,8 +133,7 @@ def upgrade(scene, rng, by, **details):
 def kill(scene, rng, by):
     """SIGKILL of a READY child, or of the acceptor; measures when its place is
     READY again."""
-    place, pid = rng.choice(list(scene.mortals().items()))
-    victim = scene.take(pid)
+    place, victim = _take(scene, rng)
     if by == "tinectl" and place != "acceptor":
         # When exactly it dies is not known here.
         victim.queued = set()

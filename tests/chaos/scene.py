@@ -115,10 +115,12 @@ class Scene:
 
     # ---- whose failure ----
 
-    def take(self, pid):
-        """Stop this child and note what it holds."""
+    def take(self, pid, most=None):
+        """Stop this child and note what it holds, and how many of these its
+        death may cost at most."""
         ports = [t.port for t in self.targets if t.port]
         victim = Victim(pid, self.pid, ports)
+        victim.most = most
         self.victims.append(victim)
         return victim
 
@@ -130,8 +132,10 @@ class Scene:
             return self._is_excused_packet(failure)
         owners = [v for v in self.victims if v.owns(failure)]
         if owners:
-            return kind in LOSSES or \
-                kind == "timeout" and any(v.hung for v in owners)
+            owners[0].cost += 1
+            return owners[0].may_cost() and (
+                kind in LOSSES or
+                kind == "timeout" and any(v.hung for v in owners))
         if kind == "wrong_bytes" or failure["received"] > 0:
             return False
         # Of a connection that waits for its question in the kernel no server
@@ -164,7 +168,7 @@ class Scene:
         """Those that the server has to answer for, and the others."""
         lost, excused = [], []
         for victim in self.victims:
-            victim.packets = 0
+            victim.packets = victim.cost = 0
         for failure in self.swarm.failures():
             (excused if self.is_excused(failure) else lost).append(failure)
         return lost, excused

@@ -123,7 +123,8 @@ def latencies_ms(samples, windows):
 
 def sum_up(scene, records, quiet):
     """What a run showed: {"events": {name: numbers}, "clients": {name:
-    numbers}, "lost": failures}."""
+    numbers}, "lost": failures, "acceptors": connections that each one's death
+    cost}."""
     fresh = scene.swarm.samples("fresh")
     lost, excused = scene.divide_failures()
     records.blame(lost)
@@ -143,7 +144,9 @@ def sum_up(scene, records, quiet):
         "lost": sum(f["client"] == c.name for f in lost),
         "excused": sum(f["client"] == c.name for f in excused)}
         for c in scene.swarm.clients}
-    return {"events": events, "clients": clients, "lost": lost}
+    acceptors = [v.cost for v in scene.victims if v.most is not None]
+    return {"events": events, "clients": clients, "lost": lost,
+            "acceptors": acceptors}
 
 
 def _sum_event(records):
@@ -205,6 +208,13 @@ def _judge_kill(event, words, limits):
               f"p50 of the rest {rest:.3f} ms, quiet {quiet:.3f} ms"]
     return (len(waits) < ENOUGH or p99 < limits["queued_p99_ms"]) and \
         rest <= limits["p50_ratio"] * quiet
+
+
+def acceptor_row(costs):
+    """Of acceptors that were killed: what more than one cost is lost."""
+    return Row("acceptor killed", len(costs), 1,
+               f"cost {sum(costs)} connections, max {max(costs)}",
+               max(costs) <= 1)
 
 
 def client_row(name, client, judged=True):

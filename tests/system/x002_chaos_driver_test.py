@@ -18,6 +18,7 @@ import deck  # noqa: E402
 import held  # noqa: E402
 import soak  # noqa: E402
 import verdict  # noqa: E402
+from scene import Scene  # noqa: E402
 
 needs_root = pytest.mark.skipif(os.getuid() != 0,
                                 reason="only root sees what a child holds")
@@ -63,10 +64,13 @@ class Dead:
     """A victim with what it held."""
 
     owns = held.Victim.owns
+    may_cost = held.Victim.may_cost
 
-    def __init__(self, stopped_ns, ids):
+    def __init__(self, stopped_ns, ids, most=None):
         self.stopped_ns = stopped_ns
         self.held = set(ids)
+        self.most = most
+        self.hung = False
 
 
 def failure(name, begun, at):
@@ -80,6 +84,26 @@ def test_a_victim_answers_for_what_it_held_when_it_was_stopped():
     # The same port again, after its death.
     assert not victim.owns(failure(7, 120, 150))
     assert not victim.owns(failure(7, 50, 90))
+
+
+class Lost(Scene):
+    """A run with these victims and failures."""
+
+    def __init__(self, victims, failures):
+        self.victims = victims
+        self.stops = []
+        self.swarm = self
+        self.failures = lambda: failures
+
+
+@pytest.mark.parametrize("most, lost", [(None, 0), (1, 2)])
+def test_the_death_of_an_acceptor_excuses_one_loss_only(most, lost):
+    failures = [failure(i, 50, 150) | {"failure": "eof", "kind": "fresh",
+                                       "received": 0, "client": "fresh"}
+                for i in range(3)]
+    scene = Lost([Dead(100, range(3), most)], failures)
+    assert len(scene.divide_failures()[0]) == lost
+    assert len(scene.divide_failures()[0]) == lost
 
 
 @needs_root

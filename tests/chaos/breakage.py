@@ -14,7 +14,6 @@ import subprocess
 import time
 
 import procs
-from tine_scene import CHILDREN
 
 HANG_SECONDS = 14
 FAULT_SECONDS = 5
@@ -61,10 +60,7 @@ def busy_port(scene):
 
 
 def third_child(scene):
-    if scene.n < CHILDREN:
-        scene.ctl("scale", CHILDREN)
-        scene.n = CHILDREN
-        scene.settle()
+    scene.have_siblings()
     return refused(scene, "third_child_crashes",
                    scene.conf([scene.faulty("crash_third")]),
                    r"child 2|place 2|SIGSEGV|signal 11")
@@ -207,6 +203,7 @@ def end_impostors(scene):
 def hang(scene, rng):
     """SIGSTOP. Its queue is served after `suspect`, itself is replaced after
     `hang-timeout`."""
+    scene.have_siblings()
     place, pid = rng.choice(list(scene.ready().items()))
     hangs = scene.master()["hangs"]
     victim = scene.take(pid)
@@ -257,6 +254,7 @@ FAULTS = {"once": (":when=1", 1), "ten": (":when=1..10", 10),
 def fork_fails(scene, rng, how):
     """A child is killed, and its successor cannot be forked. Measures the time
     from the end of the fault to full strength."""
+    scene.have_siblings()
     when, count = FAULTS[how]
     fault = Fault(scene, when)
     try:

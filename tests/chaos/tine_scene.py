@@ -243,6 +243,13 @@ class TineScene(Scene):
         procs.eventually(settled, timeout, f"{self.n} children READY")
         return time.monotonic() - begin
 
+    def have_siblings(self):
+        """See that nobody is the only child, whose clients could but wait."""
+        if self.n < CHILDREN:
+            self.ctl("scale", CHILDREN)
+            self.n = CHILDREN
+            self.settle()
+
     # ---- the binary on disk ----
 
     def replace_binary(self, make=None):

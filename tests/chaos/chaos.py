@@ -166,6 +166,8 @@ def main():
             print(f"kept: {scene.folder}")
         else:
             stage.remove()
+    if overflows := net.udp_overflows():
+        print(f"no socket had room for {overflows} packets")
     for failure in seen["lost"][:LOST_SHOWN]:
         print(f"lost: {failure}")
     if args.json:

@@ -24,7 +24,7 @@ CLIENTS = {
     "half-open": {"rate": 5, "gap_min_ms": 1000, "gap_max_ms": 3000},
     "long": {"rate": 1, "path": "large", "pace": 2 << 20},
     "echo": {"rate": 1, "bytes": 512 << 10, "pace": 256 << 10},
-    "packets": {"rate": 40, "poisson": 1, "asks": 8},
+    "packets": {"rate": 20, "poisson": 1, "asks": 8},
 }
 # What servers are sent whose handlers are loaded from files. Theirs says
 # nothing of an end in its answers, so each question has its own connection.
@@ -56,7 +56,7 @@ class Target:
         self.handler = handler
         if mode == "udp":
             self.port = None
-            self.url = f"udp://127.0.0.1:{where}"
+            self.url = f"udp://127.0.0.1:{where}{query}"
             self.client = f"udp:127.0.0.1:{where}"
         elif isinstance(where, int):
             self.port = where

@@ -30,6 +30,10 @@ SERVER = """\
   - listen: [ {listen} ]
     handler: {handler}
 """
+# What comes for a stopped child must have room until a sibling reads it: 20 KiB
+# for each client in the kernel's way of counting. It gives at least double its
+# default.
+UDP_QUERY = "?rcvbuf=1m"
 # The handlers that are loaded from files, and what they are there for.
 LOADED_BY = {"http": "http_hello", "echo": "echo"}
 FAST = "prove: 0, commit: 0"
@@ -73,7 +77,8 @@ class TineScene(Scene):
         if self.modes[0] in ("reuseport", "dispatch"):
             self.targets.append(
                 Target("defer", "http", next(ports), "?defer-accept=5s"))
-        self.targets.append(Target("udp", "packets", next(ports)))
+        self.targets.append(
+            Target("udp", "packets", next(ports), UDP_QUERY))
         self.targets += [Target("so", handler, next(ports))
                          for handler in LOADED_BY]
 

@@ -42,6 +42,14 @@ def isolate(table_size=None):
     _isolated = True
 
 
+def udp_overflows():
+    """Packets that the kernel dropped because a socket was full, in our
+    network."""
+    with open("/proc/self/net/snmp", encoding="ascii") as f:
+        names, values = [line.split() for line in f if line.startswith("Udp:")]
+    return int(dict(zip(names, values))["RcvbufErrors"])
+
+
 class FixedPorts:
     """Ports that a command line names: held against other test processes when
     they share our loopback."""

@@ -35,9 +35,11 @@ LOADED = {
 # The handler of the clients that do not speak HTTP.
 HANDLERS = {"echo": "echo", "packets": "packets"}
 # A killed child takes the packets with it that it had read and not answered:
-# one batch, read a moment before.
+# one batch, read a moment before. They were sent as long before that as others
+# waited for their answers then.
 BATCH = 16
 IN_HANDS_NS = 50_000_000
+THEN_NS = 1_000_000_000
 # A minute at 1 MiB/s each, beside the usual ones.
 STREAMS = CLIENTS | {
     "long": {"rate": 1, "count": 10, "path": "minute", "pace": 1 << 20},
@@ -158,8 +160,8 @@ class Scene:
                for begin, end in self.stops):
             return True
         for victim in self.victims:
-            if victim.stopped_ns - IN_HANDS_NS < begun < victim.still_ns and \
-                    victim.packets < BATCH:
+            if victim.stopped_ns - victim.in_hands_ns < begun and \
+                    begun < victim.still_ns and victim.packets < BATCH:
                 victim.packets += 1
                 return True
         return False
@@ -167,8 +169,13 @@ class Scene:
     def divide_failures(self):
         """Those that the server has to answer for, and the others."""
         lost, excused = [], []
+        packets = [(due + latency, latency) for due, latency, _ in
+                   self.swarm.samples("packets")]
         for victim in self.victims:
             victim.packets = victim.cost = 0
+            victim.in_hands_ns = max([IN_HANDS_NS] + [
+                latency for at, latency in packets
+                if victim.stopped_ns - THEN_NS < at < victim.still_ns])
         for failure in self.swarm.failures():
             (excused if self.is_excused(failure) else lost).append(failure)
         return lost, excused

@@ -10,11 +10,13 @@ from swarm import percentile
 
 HEAD = ("event", "how many", "target", "measured", "ok")
 # What is promised, and ten times that for runs on a machine that is shared. In
-# seconds (of the slowest), milliseconds, and as a ratio.
+# seconds (of the slowest), milliseconds, and as a ratio. What waits for a
+# processor waits longer: so many times what nine of ten other questions took,
+# or at least so many milliseconds, are the server's fault no more.
 SHARP = {"kill": 2.0, "hang": 14.0, "fork_fails": 1.0, "queued_p99_ms": 5.0,
-         "adopted": 2.5, "p50_ratio": 1.2}
+         "adopted": 2.5, "p50_ratio": 1.2, "noise": 0.0, "p50_ms": 0.0}
 LOOSE = {"kill": 10.0, "hang": 14.0, "fork_fails": 5.0, "queued_p99_ms": 50.0,
-         "adopted": 2.5, "p50_ratio": 12.0}
+         "adopted": 2.5, "p50_ratio": 12.0, "noise": 10.0, "p50_ms": 10.0}
 # Of an event that never came.
 NONE = {"good": 0, "wrong": [], "lost": 0, "seconds": [], "pause_ms": [],
         "above": []}
@@ -108,14 +110,15 @@ def slowest_in(window, victims, samples):
                default=0) / 1e9
 
 
-def latencies_ms(samples, windows):
-    """Of all questions asked in these windows."""
+def latencies_ms(samples, windows, but=frozenset()):
+    """Of all questions asked in these windows, but not on the connections that
+    are named."""
     dues = [due for due, _, _ in samples]
     waits = []
     for begin, end in windows:
-        waits += [latency / 1e6 for _, latency, _ in
+        waits += [latency / 1e6 for _, latency, name in
                   samples[bisect.bisect_left(dues, begin):
-                          bisect.bisect_left(dues, end)]]
+                          bisect.bisect_left(dues, end)] if name not in but]
     return waits
 
 
@@ -131,10 +134,13 @@ def sum_up(scene, records, quiet):
     names = dict.fromkeys(r["name"] for r in records.all)
     events = {name: _sum_event(records.named(name)) for name in names}
     if "kill" in events:
+        windows = records.windows("kill")
+        queued = set().union(*(v.queued for v in scene.victims))
         events["kill"] |= {
             "queued_ms": queued_ms(scene.victims, fresh),
-            "p50_ms": [percentile(latencies_ms(fresh, windows), 0.5)
-                       for windows in (records.windows("kill"), [quiet])]}
+            "p90_ms": [percentile(latencies_ms(fresh, windows, queued), 0.9)],
+            "p50_ms": [percentile(latencies_ms(fresh, w), 0.5)
+                       for w in (windows, [quiet])]}
     if "hang" in events:
         events["hang"]["adopted"] = [
             slowest_in(r["measures"]["window"], scene.victims, fresh)
@@ -206,8 +212,10 @@ def _judge_kill(event, words, limits):
     words += [f"{len(waits)} queued p99 {p99:.2f} ms",
               f"stopped before {percentile(event['pause_ms'], .5):.2f} ms",
               f"p50 of the rest {rest:.3f} ms, quiet {quiet:.3f} ms"]
-    return (len(waits) < ENOUGH or p99 < limits["queued_p99_ms"]) and \
-        rest <= limits["p50_ratio"] * quiet
+    enough = max(limits["queued_p99_ms"],
+                 limits["noise"] * max(event.get("p90_ms", [0])))
+    return (len(waits) < ENOUGH or p99 < enough) and \
+        rest <= max(limits["p50_ratio"] * quiet, limits["p50_ms"])
 
 
 def acceptor_row(costs):

@@ -67,7 +67,7 @@ class Dead:
     may_cost = held.Victim.may_cost
 
     def __init__(self, stopped_ns, ids, most=None):
-        self.stopped_ns = stopped_ns
+        self.stopped_ns = self.still_ns = stopped_ns
         self.held = set(ids)
         self.most = most
         self.hung = False
@@ -89,11 +89,12 @@ def test_a_victim_answers_for_what_it_held_when_it_was_stopped():
 class Lost(Scene):
     """A run with these victims and failures."""
 
-    def __init__(self, victims, failures):
+    def __init__(self, victims, failures, samples=()):
         self.victims = victims
         self.stops = []
         self.swarm = self
         self.failures = lambda: failures
+        self.samples = lambda kind: samples
 
 
 @pytest.mark.parametrize("most, lost", [(None, 0), (1, 2)])
@@ -104,6 +105,40 @@ def test_the_death_of_an_acceptor_excuses_one_loss_only(most, lost):
     scene = Lost([Dead(100, range(3), most)], failures)
     assert len(scene.divide_failures()[0]) == lost
     assert len(scene.divide_failures()[0]) == lost
+
+
+MS = 1_000_000
+
+
+@pytest.mark.parametrize("waited_ms, lost", [(1, 10), (100, 4)])
+def test_a_victim_answers_for_one_batch_of_what_was_sent_just_before(
+        waited_ms, lost):
+    """As long before as others waited then."""
+    failures = [failure(i, 1000 * MS - ms * MS, 6000 * MS) |
+                {"failure": "timeout", "kind": "packets"}
+                for i, ms in enumerate([40] * 10 + [80] * 9 + [200])]
+    samples = [(800 * MS, waited_ms * MS, 0)]
+    scene = Lost([Dead(1000 * MS, [])], failures, samples)
+    assert len(scene.divide_failures()[0]) == lost
+
+
+def killed(queued_ms, p90_ms, p50_ms):
+    """The row of kills, with so many queued that they count."""
+    event = dict(verdict.NONE, good=9, seconds=[0.1], queued_ms=queued_ms * 50,
+                 pause_ms=[1], p90_ms=[p90_ms], p50_ms=p50_ms)
+    return verdict.event_row("kill", event, 9, verdict.LOOSE)
+
+
+@pytest.mark.parametrize("queued_ms, p90_ms, p50_ms, ok", [
+    ([5, 40], 3, [0.5, 0.4], True),
+    ([5, 60], 3, [0.5, 0.4], False),
+    ([5, 270], 35, [0.5, 0.4], True),     # a machine with other things to do
+    ([5, 40], 3, [7, 0.5], True),         # that began after the quiet seconds
+    ([5, 40], 3, [15, 0.5], False),
+])
+def test_who_waits_is_judged_by_how_long_others_wait(
+        queued_ms, p90_ms, p50_ms, ok):
+    assert killed(queued_ms, p90_ms, p50_ms).ok is ok
 
 
 @needs_root

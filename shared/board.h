@@ -89,7 +89,7 @@ enum board_callback {
 	BOARD_IN_FRAME,
 	BOARD_IN_OVERFLOW,
 	BOARD_IN_RELEASE, /* of bytes written by reference */
-	BOARD_IN_RUN, /* or in what tine_spawn() calls */
+	BOARD_IN_RUN,     /* or in what tine_spawn() calls */
 	BOARD_NCALLBACKS
 };
 /* "no callback", "start", ... */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""README.md's commands, pasted into a shell in a fresh copy of the tree.
+"""The commands of README.md and of the tutorial, pasted into a shell in a fresh
+copy of the tree.
 
 Each ```sh block runs as it stands, in order, in one shell; the lines of a
 ```text block must be found in this order in what the block before it printed.
@@ -19,6 +20,7 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 README = TOP / "README.md"
+TUTORIAL = TOP / "tests/examples/TUTORIAL.md"
 
 CLONE_NEWNS = 0x00020000
 MS_REC_PRIVATE = 0x4000 | 1 << 18
@@ -37,11 +39,11 @@ def own_run():
         libc.mount(b"none", b"/run", b"tmpfs", 0, b"mode=755")
 
 
-def blocks():
+def blocks(document):
     """(text, lines expected) of each ```sh block."""
     found = []
     fence = re.compile(r"^```(sh|text)\n(.*?)^```$", re.M | re.S)
-    for kind, text in fence.findall(README.read_text()):
+    for kind, text in fence.findall(document.read_text()):
         if kind == "sh":
             found.append((text, []))
         else:
@@ -103,7 +105,7 @@ def assert_printed(expected, printed, block):
     for want in expected:
         pattern = ".*".join(re.escape(p) for p in want.split("..."))
         assert any(re.fullmatch(pattern, line.rstrip()) for line in lines), (
-            f"{want!r} is not where README has it\n{block}\nprinted:\n"
+            f"{want!r} is not where it is promised\n{block}\nprinted:\n"
             f"{printed}")
 
 
@@ -112,7 +114,7 @@ def assert_printed(expected, printed, block):
 def test_scripts_run_builds_serves_the_welcome_page_and_prints_its_url(
         copy, fixed_ports):
     fixed_ports(8080)
-    assert (RUN, []) in blocks()
+    assert (RUN, []) in blocks(README)
     printed = play(copy, """
         scripts/run &
         until curl -sf -o page http://127.0.0.1:8080/; do
@@ -127,12 +129,8 @@ def test_scripts_run_builds_serves_the_welcome_page_and_prints_its_url(
     assert "<html" in (copy / "page").read_text().lower()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_every_block_of_readme_does_what_it_says(copy, fixed_ports):
-    fixed_ports(7890, 8080, 8888)
-    pasted = [b for b in blocks() if b[0] not in (RUN, TEST)]
-    assert len(pasted) >= 5
+def assert_true(pasted, copy):
+    """Each block prints what the document says."""
     script = "make -s -j2 >/dev/null\n"
     for n, (text, _) in enumerate(pasted):
         script += f"echo @@{n}\n{text}"
@@ -140,3 +138,21 @@ def test_every_block_of_readme_does_what_it_says(copy, fixed_ports):
     assert len(printed) == len(pasted)
     for (text, expected), output in zip(pasted, printed):
         assert_printed(expected, output, text)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_every_block_of_readme_does_what_it_says(copy, fixed_ports):
+    fixed_ports(7890, 8080, 8888)
+    pasted = [b for b in blocks(README) if b[0] not in (RUN, TEST)]
+    assert len(pasted) >= 5
+    assert_true(pasted, copy)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_every_block_of_the_tutorial_does_what_it_says(copy, fixed_ports):
+    fixed_ports(7777)
+    pasted = blocks(TUTORIAL)
+    assert len(pasted) >= 10
+    assert_true(pasted, copy)

@@ -99,6 +99,20 @@ def test_every_signal_and_every_exit_code_is_in_the_manual():
     assert codes == {0, 1, 2, 64}
 
 
+def test_the_pairs_of_accept_mode_and_balance_are_those_of_the_manual(stage):
+    rows = dict(re.findall(r"^\.It (\w+) Ta ([a-z, -]+)$",
+                           chapter(TINE, "ACCEPTING CONNECTIONS"), re.M))
+    assert set(rows) == {"reuseport", "shared", "dispatch"}
+    for mode, balances in rows.items():
+        for how in ("kernel", "source-hash", "random", "round-robin",
+                    "least-connections"):
+            code = 0 if how in balances.split(", ") else 78
+            done = subprocess.run(
+                [stage.tine, "-t", "-n", "2", "-l", ":0", "-a", mode, "-b",
+                 how, "echo"], capture_output=True, text=True, check=False)
+            assert done.returncode == code, (mode, how, done.stderr)
+
+
 @pytest.mark.parametrize("manual", [TINE, TINECTL, HANDLER], ids=lambda p: p.name)
 def test_a_manual_prints_without_a_complaint(manual):
     done = subprocess.run(["mandoc", "-T", "ascii", "-W", "warning", manual],

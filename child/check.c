@@ -322,9 +322,7 @@ check_list(const struct heritage *h)
 	struct err err;
 
 	if (list_handlers(h->conf, &err) == -1) {
-		(void)fprintf(stderr, "tine: %s\n", err.text);
-		if (err.hint[0] != '\0')
-			(void)fprintf(stderr, "tine: hint: %s\n", err.hint);
+		err_print(&err);
 		return (int)err.code;
 	}
 	return fflush(stdout) == EOF ? EXIT_RUNTIME : EXIT_OK;

@@ -389,9 +389,7 @@ fail(struct child *ch, const struct heritage *h, const struct err *err)
 		cctl_send_text(ch, CTL_FATAL, err->text);
 		return;
 	}
-	(void)fprintf(stderr, "tine: %s\n", err->text);
-	if (err->hint[0] != '\0')
-		(void)fprintf(stderr, "tine: hint: %s\n", err->hint);
+	err_print(err);
 }
 
 static int

@@ -30,9 +30,7 @@ extern char **environ;
 static enum exit_code
 complain(const struct err *err)
 {
-	(void)fprintf(stderr, "tine: %s\n", err->text);
-	if (err->hint[0] != '\0')
-		(void)fprintf(stderr, "tine: hint: %s\n", err->hint);
+	err_print(err);
 	return err->code;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * err.c: fill struct err. Used by every process; writes nowhere else.
+ * err.c: fill struct err, and say it on stderr. Used by every process; decides
+ * nothing, and ends nobody.
  */
 #include "shared/err.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,4 +72,23 @@ err_prefix(struct err *err, const char *fmt, ...)
 	(void)snprintf(err->text + used, sizeof(err->text) - used, ": %s",
 	    text);
 	return -1;
+}
+
+/* A terminal obeys them, and what was refused may be anybody's text. */
+static void
+print_line(const char *before, const char *text)
+{
+	(void)fputs(before, stderr);
+	for (; *text != '\0'; text++)
+		(void)fputc(iscntrl((unsigned char)*text) ? '?' : *text,
+		    stderr);
+	(void)fputc('\n', stderr);
+}
+
+void
+err_print(const struct err *err)
+{
+	print_line("tine: ", err->text);
+	if (err->hint[0] != '\0')
+		print_line("tine: hint: ", err->hint);
 }

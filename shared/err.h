@@ -38,5 +38,7 @@ int err_sys(struct err *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int err_prefix(struct err *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Add the hint; returns -1. */
 int err_hint(struct err *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Text and hint on stderr, where control characters stand as "?". */
+void err_print(const struct err *);
 
 #endif

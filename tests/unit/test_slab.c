@@ -34,6 +34,44 @@ every_object_has_a_number_of_its_own(void **state)
 	handle_fini(&handles);
 }
 
+/* Names of a full table are found, those that were removed are not, and who
+ * comes in their place has another. */
+static void
+names_are_found_among_a_thousand_and_a_hundred_thousand(void **state)
+{
+	static const size_t sizes[] = { 1000, 10000, 100000 };
+	static struct tine_conn *taken[100000];
+	static uint64_t names[100000];
+	struct handle_table handles = { .pages = NULL };
+	struct slab slab;
+	size_t i, k;
+
+	(void)state;
+	for (k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+		slab_init(&slab, 0);
+		for (i = 0; i < sizes[k]; i++) {
+			taken[i] = slab_take(&slab, &handles);
+			assert_non_null(taken[i]);
+			taken[i]->state = CONN_OPEN;
+			names[i] = taken[i]->handle;
+		}
+		for (i = 0; i < sizes[k]; i += 2)
+			slab_give(&slab, taken[i]);
+		for (i = 0; i < sizes[k]; i++)
+			assert_ptr_equal(handle_find(&handles, names[i]),
+			    i % 2 == 0 ? NULL : taken[i]);
+		for (i = 0; i < sizes[k]; i += 2) {
+			taken[i] = slab_take(&slab, &handles);
+			taken[i]->state = CONN_OPEN;
+			assert_null(handle_find(&handles, names[i]));
+			assert_ptr_equal(
+			    handle_find(&handles, taken[i]->handle), taken[i]);
+		}
+		slab_fini(&slab);
+		handle_fini(&handles);
+	}
+}
+
 static void
 only_live_connections_are_visited(void **state)
 {
@@ -81,6 +119,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_object_has_a_number_of_its_own),
+		cmocka_unit_test(
+		    names_are_found_among_a_thousand_and_a_hundred_thousand),
 		cmocka_unit_test(only_live_connections_are_visited),
 		cmocka_unit_test(
 		    an_object_out_of_generations_is_never_used_again),

@@ -113,12 +113,15 @@ child_shutdown(struct tine_child *s)
 static void
 on_sweep(struct ev_loop *loop, ev_prepare *w, int revents)
 {
+	struct child *ch = w->data;
+
 	(void)loop;
 	(void)revents;
-	fibers_run(w->data);
-	conn_sweep(w->data);
-	dgram_flush(w->data);
-	lag_on_turn(w->data);
+	fibers_run(ch);
+	conn_sweep(ch);
+	if (ch->dgram != NULL)
+		dgram_flush(ch);
+	lag_on_turn(ch);
 }
 
 static void

@@ -252,6 +252,16 @@ input_bytes(const struct tine_conn *c)
 	return c->input == NULL ? 0 : c->input->bytes;
 }
 
+/* Is there room for input, and somebody who wants it? */
+static inline bool
+conn_may_read(const struct tine_conn *c)
+{
+	if (c->state != CONN_OPEN)
+		return c->state == CONN_LINGERING;
+	return !c->eof_seen && !c->is_stalled && !c->is_paused &&
+	    !c->has_frames && input_bytes(c) < conn_server(c)->limits.input;
+}
+
 /* Staged, queued and in files. */
 static inline size_t
 output_bytes(const struct tine_conn *c)

@@ -81,8 +81,13 @@ void
 conn_call(struct tine_conn *c, enum board_callback what,
     enum tine_action (*fn)(struct tine_conn *))
 {
-	if (fn != NULL)
-		conn_obey(c, call_action(c, what, fn));
+	enum tine_action action;
+
+	if (fn == NULL)
+		return;
+	action = call_action(c, what, fn);
+	if (action != TINE_OK)
+		conn_obey(c, action);
 }
 
 struct conn_extra *

@@ -178,7 +178,8 @@ extern __thread struct call_thread {
 	const struct doing *doing; /* the handler code in a thread of ours */
 } call_thread __attribute__((tls_model("initial-exec")));
 /* The slow half of call_is_foreign(). */
-bool call_refuse(const struct tine_child *, const char *call);
+bool call_refuse(const struct tine_child *, const char *call)
+    __attribute__((cold));
 /*
  * Was a call of tine.h that is for callbacks made from another thread? Then
  * errno is EPERM, the handler will be blamed, and nothing else may be looked
@@ -279,7 +280,6 @@ void conn_begin(struct tine_conn *);
 /* ---- settle.c ---- */
 /* Of its watcher. */
 void conn_on_event(struct ev_loop *, ev_io *, int revents);
-bool conn_may_read(const struct tine_conn *);
 /* Do what follows from the last event: send, tell end-of-file, ask quiesce,
  * choose the deadline and the events to wait for. */
 void conn_settle(struct tine_conn *);

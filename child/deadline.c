@@ -369,14 +369,29 @@ enter_phase(struct tine_conn *c, enum deadline_kind kind)
 	}
 }
 
+/* In the same phase as before, and it waits as long as for others. */
+static void
+wait_anew(struct tine_conn *c)
+{
+	struct deadline_list *l = &conn_server(c)->deadlines[c->phase_kind];
+
+	TAILQ_REMOVE(&l->entries, &c->phase, entry);
+	enlist(l, &c->phase);
+}
+
 void
 deadline_update(struct tine_conn *c)
 {
 	enum deadline_kind kind = phase_of(c);
 
-	if (kind != c->phase_kind || is_refreshed(c, kind)) {
+	if (kind != c->phase_kind) {
 		leave_phase(c);
 		enter_phase(c, kind);
+	} else if (is_refreshed(c, kind)) {
+		if (c->is_listed)
+			wait_anew(c);
+		else
+			enter_phase(c, kind);
 	}
 	c->has_read = false;
 	c->has_sent = false;

@@ -25,7 +25,7 @@ coarse_ns(void)
 	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-static void
+static __attribute__((noinline)) void
 blame(const struct tine_child *s, uint64_t ns)
 {
 	static struct log_limit limit = { .burst = 1 };
@@ -108,13 +108,12 @@ void
 lag_on_turn(struct child *ch)
 {
 	struct lag *l = &ch->lag;
-	double seconds = 0;
+	uint64_t ns = l->mark_ns > l->turn_ns ? l->mark_ns - l->turn_ns : 0;
 
-	if (l->mark_ns > l->turn_ns)
-		seconds = (double)(l->mark_ns - l->turn_ns) / 1e9;
 	/* The next turn may have no callback. */
 	l->turn_ns = l->mark_ns;
-	lag_note(ch, seconds);
+	if (ns > 0 || l->is_overloaded)
+		lag_note(ch, (double)ns / 1e9);
 }
 
 /* ---- tine.h ---- */

@@ -355,7 +355,8 @@ relax(struct tine_conn *c)
 	c->is_stalled = false;
 	if (conn_server(c)->handler.drained == NULL || conn_is_piped(c))
 		c->is_congested = false;
-	tunnel_on_drained(c);
+	if (conn_is_piped(c))
+		tunnel_on_drained(c);
 }
 
 void

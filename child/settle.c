@@ -13,16 +13,6 @@
 #include "child/connect.h"
 #include "child/tunnel.h"
 
-bool
-conn_may_read(const struct tine_conn *c)
-{
-	if (c->state == CONN_LINGERING)
-		return true;
-	return c->state == CONN_OPEN && !c->eof_seen && !c->is_stalled &&
-	    !c->is_paused && !c->has_frames &&
-	    input_bytes(c) < conn_server(c)->limits.input;
-}
-
 /* Nobody is there to say what becomes of the beginning of a message. */
 static enum tine_cause
 cause_of_eof(const struct tine_conn *c)
@@ -154,7 +144,8 @@ conn_settle(struct tine_conn *c)
 		if (c->state == CONN_CLOSED)
 			break;
 		input_settle(c);
-		if (output_bytes(c) > 0 && !c->is_blocked && !c->is_dry &&
+		if (conn_server(c)->handler.before_write != NULL &&
+		    output_bytes(c) > 0 && !c->is_blocked && !c->is_dry &&
 		    !output_is_held(c))
 			call_notice(c, BOARD_IN_BEFORE_WRITE,
 			    conn_server(c)->handler.before_write);
@@ -164,7 +155,8 @@ conn_settle(struct tine_conn *c)
 	ch->current = NULL;
 	if (c->state == CONN_CLOSED)
 		return;
-	codec_settle(c);
+	if (c->has_frames)
+		codec_settle(c);
 	deadline_update(c);
 	arm(c);
 	if (c->wants_data)

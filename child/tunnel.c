@@ -59,8 +59,7 @@ tunnel_on_eof(struct tine_conn *c)
 void
 tunnel_on_drained(struct tine_conn *c)
 {
-	if (conn_is_piped(c))
-		tine_resume(other_end(c));
+	tine_resume(other_end(c));
 }
 
 void

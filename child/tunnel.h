@@ -11,7 +11,7 @@
 void tunnel_move(struct tine_conn *);
 /* Say end-of-file to the other end; instead of `eof`. */
 void tunnel_on_eof(struct tine_conn *);
-/* Its output is low: the other end may be read again. */
+/* The output of a piped one is low: the other end may be read again. */
 void tunnel_on_drained(struct tine_conn *);
 /* It is closed, and so is the other end when it has sent what it has. */
 void tunnel_on_close(struct tine_conn *, enum tine_cause);

@@ -54,18 +54,12 @@ tine_pull_up(struct tine_conn *c, size_t len)
 	return bytes;
 }
 
-const void *
-tine_peek(struct tine_conn *c, size_t *len)
+static __attribute__((noinline)) const void *
+peek_kept(struct tine_conn *c, size_t *len)
 {
 	const void *bytes;
 
-	if (call_is_foreign(conn_server(c), "tine_peek")) {
-		*len = 0;
-		return NULL;
-	}
-	*len = unread(c);
-	if (in_window(c))
-		return conn_server(c)->child->window.bytes;
+	*len = input_bytes(c);
 	bytes = tine_pull_up(c, *len);
 	if (bytes != NULL)
 		return bytes;
@@ -73,6 +67,20 @@ tine_peek(struct tine_conn *c, size_t *len)
 	conn_give_up(c, TINE_ERROR, ENOMEM);
 	*len = 0;
 	return "";
+}
+
+const void *
+tine_peek(struct tine_conn *c, size_t *len)
+{
+	if (call_is_foreign(conn_server(c), "tine_peek")) {
+		*len = 0;
+		return NULL;
+	}
+	if (in_window(c)) {
+		*len = conn_server(c)->child->window.len;
+		return conn_server(c)->child->window.bytes;
+	}
+	return peek_kept(c, len);
 }
 
 int
@@ -95,10 +103,11 @@ void
 tine_consume(struct tine_conn *c, size_t len)
 {
 	struct child *ch = conn_server(c)->child;
-	size_t have = unread(c);
+	size_t have;
 
 	if (call_is_foreign(conn_server(c), "tine_consume"))
 		return;
+	have = unread(c);
 	if (len > have) {
 		server_blame(conn_server(c),
 		    "tine_consume() of more than tine_buffered()");

@@ -329,9 +329,8 @@ SECONDS := 1800
 soak: tests ## let chaos happen for SECONDS, from where the last soak ended
 	$(Q)scripts/soak $(SECONDS) $(BUILD)
 
-bench: ## not built yet
-	@echo 'make $@: not built yet' >&2
-	@exit 1
+bench: all ## measure requests, idle connections and fairness
+	$(Q)$(PYTHON) tests/bench/bench.py $(BUILD)
 
 # What is installed: file:folder[/name]. Nothing goes to /etc: the sample
 # configuration and logrotate's are examples until an operator copies them.

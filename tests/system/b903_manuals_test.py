@@ -232,14 +232,13 @@ def test_an_example_of_the_manual_compiles_and_is_a_handler(name, stage,
     assert done.returncode == 0, done.stderr
 
 
-def serve(name, tine, folder, *args):
+def serve(name, tine, folder, *args, listen="tcp://127.0.0.1:0"):
     """A server with an example of the manual."""
     (pathlib.Path(folder) / f"{name}.c").write_text(examples()[name])
     subprocess.run(["gcc", "-O2", "-shared", "-fPIC", f"-I{HEADER.parent}",
                     "-o", f"{folder}/{name}.so", f"{folder}/{name}.c"],
                    check=True)
-    return tine("-l", "tcp://127.0.0.1:0", "-n", "1", f"{folder}/{name}.so",
-                *args)
+    return tine("-l", listen, "-n", "1", f"{folder}/{name}.so", *args)
 
 
 def test_lines_are_numbered_for_each_connection(tine, folder):
@@ -313,3 +312,14 @@ def test_who_halves_the_rest_guesses_the_number(tine, folder):
                 break
         assert said == "yes"
         assert net.recv_all(s) == b""
+
+
+def test_packets_come_back_and_the_log_says_how_many_there_were(tine, folder):
+    t = serve("count", tine, folder, listen="udp://127.0.0.1:0")
+    t.wait_log("packets: 0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(10)
+        s.connect(t.address())
+        for packet in (b"", b"one", b"two"):
+            s.send(packet)
+            assert s.recv(100) == packet

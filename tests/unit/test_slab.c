@@ -55,8 +55,10 @@ names_are_found_among_a_thousand_and_a_hundred_thousand(void **state)
 			taken[i]->state = CONN_OPEN;
 			names[i] = taken[i]->handle;
 		}
-		for (i = 0; i < sizes[k]; i += 2)
+		for (i = 0; i < sizes[k]; i += 2) {
+			taken[i]->state = CONN_FREE;
 			slab_give(&slab, taken[i]);
+		}
 		for (i = 0; i < sizes[k]; i++)
 			assert_ptr_equal(handle_find(&handles, names[i]),
 			    i % 2 == 0 ? NULL : taken[i]);

@@ -2,9 +2,14 @@
 /*
  * beat.c: the heartbeat. Runs in children, twice a second, and is the only
  * thing that wakes an idle child: it shows the master that the loop turns, how
- * late it is and how busy, and keeps the process title true.
+ * late it is and how busy, and keeps the process title true. A child whose
+ * loop has lost a descriptor of its own ends here.
  */
+#include <sys/stat.h>
+
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "shared/title.h"
 
@@ -56,12 +61,53 @@ show_board(struct child *ch)
 	lag_note(ch, lag);
 }
 
+/* The epoll set and the wake-up: neither files nor sockets. */
+static bool
+is_loops(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
+
+/*
+ * A handler that closed the wake-up would go on until a client gets its number:
+ * then the loop would take the client's bytes for wake-ups, and write those of
+ * threads to the client.
+ */
+static void
+check_loop(const struct child *ch)
+{
+	uint64_t left;
+	int fd;
+
+	for (left = ch->beat.loops; left != 0; left &= left - 1) {
+		fd = __builtin_ctzll(left);
+		if (is_loops(fd))
+			continue;
+		log_write(LOG_ERROR,
+		    "descriptor %d of the loop was closed by a handler", fd);
+		abort();
+	}
+}
+
+void
+beat_learn(struct child *ch)
+{
+	int fd;
+
+	for (fd = STDERR_FILENO + 1; fd < 64; fd++)
+		if (is_loops(fd))
+			ch->beat.loops |= UINT64_C(1) << fd;
+}
+
 static void
 on_beat(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct child *ch = w->data;
 
 	(void)revents;
+	check_loop(ch);
 	show_board(ch);
 	ch->beat.due = child_now(ch) + BEAT_SECONDS;
 	ev_timer_set(w, BEAT_SECONDS, 0.);

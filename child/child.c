@@ -366,8 +366,11 @@ prepare(struct child *ch, const struct heritage *h, struct err *err)
 {
 	bool stop = false;
 
-	if (settle_in(ch, h, err) == -1 ||
-	    start_servers(ch, &stop, err) == -1 || take_slots(ch, h, err) == -1)
+	if (settle_in(ch, h, err) == -1)
+		return -1;
+	/* Before handlers can have any of that kind. */
+	beat_learn(ch);
+	if (start_servers(ch, &stop, err) == -1 || take_slots(ch, h, err) == -1)
 		return -1;
 	cctl_start(ch);
 	beat_start(ch);

@@ -225,6 +225,7 @@ struct child {
 		double due;
 		uint64_t cpu_ns, wall_ns, titled_conns;
 		unsigned count;
+		uint64_t loops; /* bits: the loop's own descriptors */
 	} beat;
 };
 
@@ -490,6 +491,8 @@ void crash_guard_thread(void *bytes, size_t size);
 
 /* ---- beat.c ---- */
 void beat_init(struct child *);
+/* Which descriptors the loop has for itself; before any handler is loaded. */
+void beat_learn(struct child *);
 /* The first beat is on the board when this returns. */
 void beat_start(struct child *);
 void beat_stop(struct child *);

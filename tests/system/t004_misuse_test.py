@@ -71,3 +71,18 @@ def test_a_client_of_a_closed_listener_is_served_by_the_successor(
     # Its epoll set knows the socket still, and the loop sees that it is gone.
     procs.eventually(lambda: len(t.obituaries()) == 1 or not is_served(t))
     t.wait_children()
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_loop_without_its_wake_up_ends_its_child_with_the_next_beat(
+        tine, stage, n):
+    """A client that got its number would lose bytes to the loop."""
+    t = start(tine, stage, n)
+    (s,) = held(t, 1)
+    s.sendall(b"wakeup\n")
+    t.wait_log(r"descriptor \d+ of the loop was closed by a handler")
+    t.wait_log("ended: signal 6")
+    t.wait_children(n)
+    for _ in range(10 * n):
+        assert is_served(t)
+    assert len(t.obituaries()) == 1

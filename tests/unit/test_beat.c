@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the master sees of the loop: that it turns, and how late. */
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+
 #include <time.h>
+#include <unistd.h>
 
 #include "rig.h"
 
@@ -43,6 +47,46 @@ after_a_long_stop_the_first_turn_beats(void **state)
 	assert_true(shown(BOARD_LOOP_LAG_NS) >= 100000000);
 }
 
+/* Turns until a beat has passed, in a process of its own; its wait status. */
+static int
+beat_elsewhere(int lost)
+{
+	uint64_t before;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid != -1);
+	if (pid == 0) {
+		ev_loop_fork(rig.ch.loop);
+		(void)close(lost);
+		beat_start(&rig.ch);
+		rig.ch.beat.titled_conns = 0;
+		before = shown(BOARD_HEARTBEAT_NS);
+		while (shown(BOARD_HEARTBEAT_NS) == before)
+			ev_run(rig.ch.loop, EVRUN_ONCE);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void
+a_loop_that_lost_its_wake_up_ends_the_child(void **state)
+{
+	int fd = eventfd(0, EFD_CLOEXEC), status;
+
+	(void)state;
+	assert_true(fd != -1);
+	beat_learn(&rig.ch);
+	assert_true(rig.ch.beat.loops & UINT64_C(1) << fd);
+	status = beat_elsewhere(-1);
+	assert_true(WIFEXITED(status));
+	status = beat_elsewhere(fd);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGABRT);
+	closefd(&fd);
+}
+
 int
 main(void)
 {
@@ -50,6 +94,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		test(the_first_beat_is_shown_before_the_loop_turns),
 		test(after_a_long_stop_the_first_turn_beats),
+		test(a_loop_that_lost_its_wake_up_ends_the_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ add_up(const struct master *m, struct work *w)
 	}
 	TAILQ_FOREACH(p, &m->procs, entry) {
 		i = p->place->number;
-		if (proc_is_admin(p) || i >= m->nplaces)
+		if (proc_is_extra(p) || i >= m->nplaces)
 			continue;
 		board_read(&m->board, p->page, &copy);
 		w->accepted[i] +=

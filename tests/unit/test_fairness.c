@@ -125,6 +125,23 @@ a_counter_that_goes_back_is_none(void **state)
 	assert_int_equal(f.connections_ppm, 3000000);
 }
 
+/* Its number is none of the places'; a sanitizer sees who takes it for one. */
+static void
+an_acceptor_is_no_place(void **state)
+{
+	(void)state;
+	fixture_all_ready();
+	write_work(0, 100, 1);
+	write_work(1, 100, 1);
+	write_work(2, 700, 7);
+	fx.m.places[2].number = HERITAGE_ACCEPTOR;
+	fairness_read(&fx.m, &f);
+	fx.m.places[2].number = 2;
+	/* The place is there, but nobody of it is counted. */
+	assert_int_equal(f.accepted_ppm, 1500000);
+	assert_int_equal(f.connections_ppm, 1500000);
+}
+
 #define with_three(f)                                                          \
 	cmocka_unit_test_setup_teardown(f, fixture_open, fixture_close)
 
@@ -137,6 +154,7 @@ main(void)
 		with_three(a_place_keeps_what_its_dead_children_accepted),
 		with_three(it_counts_anew_when_there_are_more_places),
 		with_three(a_counter_that_goes_back_is_none),
+		with_three(an_acceptor_is_no_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

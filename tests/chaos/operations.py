@@ -19,7 +19,7 @@ DRAIN_SECONDS = 120
 CRASHES = 3
 
 
-def _take(scene, rng):
+def take(scene, rng):
     """A victim and its place. The acceptor holds one connection at a time."""
     place, pid = rng.choice(list(scene.mortals().items()))
     return place, scene.take(pid, 1 if place == "acceptor" else None)
@@ -33,7 +33,7 @@ def meanwhile(scene, rng, what):
     pause = rng.uniform(0, 0.1)
     procs.eventually(lambda: time.monotonic() - begin >= pause, 1)
     if what == "kill":
-        _take(scene, rng)[1].kill()
+        take(scene, rng)[1].kill()
     elif what == "reopen":
         scene.ctl("reopen")
 
@@ -133,7 +133,7 @@ def upgrade(scene, rng, by, **details):
 def kill(scene, rng, by):
     """SIGKILL of a READY child, or of the acceptor; measures when its place is
     READY again."""
-    place, victim = _take(scene, rng)
+    place, victim = take(scene, rng)
     if by == "tinectl" and place != "acceptor":
         # When exactly it dies is not known here.
         victim.queued = set()

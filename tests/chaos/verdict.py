@@ -135,9 +135,13 @@ def sum_up(scene, records, quiet):
     events = {name: _sum_event(records.named(name)) for name in names}
     if "kill" in events:
         windows = records.windows("kill")
-        queued = set().union(*(v.queued for v in scene.victims))
+        # Where forks fail or children crash in a loop, others wait longer.
+        victims = [v for v in scene.victims
+                   if any(begin <= v.stopped_ns < end
+                          for begin, end in windows)]
+        queued = set().union(*(v.queued for v in victims))
         events["kill"] |= {
-            "queued_ms": queued_ms(scene.victims, fresh),
+            "queued_ms": queued_ms(victims, fresh),
             "p90_ms": [percentile(latencies_ms(fresh, windows, queued), 0.9)],
             "p50_ms": [percentile(latencies_ms(fresh, w), 0.5)
                        for w in (windows, [quiet])]}

@@ -208,16 +208,22 @@ conn_abort(struct tine_conn *c, enum tine_cause cause, int err)
 void
 conn_finish(struct tine_conn *c, enum tine_cause cause)
 {
+	bool is_on_its_way;
+
 	if (c->state != CONN_OPEN && c->state != CONN_CONNECTING)
 		return;
-	if (c->state == CONN_CONNECTING) {
+	tunnel_on_close(c, cause);
+	c->cause = (uint8_t)cause;
+	is_on_its_way = c->state == CONN_CONNECTING;
+	conn_set_state(c, CONN_FLUSHING);
+	if (is_on_its_way) {
 		/* There is nobody yet who could be told goodbye. */
 		output_fini(c);
 		c->eof_seen = true;
 	}
-	tunnel_on_close(c, cause);
-	c->cause = (uint8_t)cause;
-	conn_set_state(c, CONN_FLUSHING);
+	/* Nobody looks at its input any more: it must not ask for turns. */
+	c->wants_data = false;
+	c->has_frames = false;
 	stream_on_finish(c);
 }
 
@@ -226,8 +232,8 @@ conn_give_up(struct tine_conn *c, enum tine_cause cause, int err)
 {
 	if (c->state == CONN_CLOSED || c->is_given_up)
 		return;
-	conn_finish(c, cause);
 	c->is_given_up = true;
+	conn_finish(c, cause);
 	c->cause = (uint8_t)cause;
 	c->err = (uint8_t)err;
 	conn_mark_dirty(c);

@@ -21,6 +21,8 @@ conn_mark_dirty(struct tine_conn *c)
 void
 conn_again(struct tine_conn *c)
 {
+	if (c->state > CONN_OPEN)
+		return;
 	c->wants_data = true;
 	conn_mark_dirty(c);
 }
@@ -48,6 +50,10 @@ run_later(struct child *ch)
 		c->is_dirty = false;
 		if (c->state == CONN_CLOSED) {
 			STAILQ_INSERT_TAIL(&ch->dead, c, link);
+			continue;
+		}
+		if (c->state == CONN_CONNECTING) {
+			conn_begin(c);
 			continue;
 		}
 		/* Who was paused meanwhile asks again when he resumes. */

@@ -366,6 +366,29 @@ the_board_names_the_server_of_the_last_callback(void **state)
 	rig.ch.doing.server = NULL;
 }
 
+static void
+one_that_closes_wants_no_more_turns(void **state)
+{
+	static char much[1 << 20];
+	int peer = rig_connect();
+
+	(void)state;
+	rig.leaves_input = true;
+	rig_say(peer, "left");
+	rig_until(rig.datas == 1);
+	assert_int_equal(tine_write(rig.conn, much, sizeof(much)), 0);
+	tine_pause(rig.conn);
+	tine_resume(rig.conn);
+	tine_close(rig.conn);
+	tine_pause(rig.conn);
+	tine_resume(rig.conn);
+	rig_turn();
+	assert_int_equal(rig.closes, 0);
+	assert_false(ev_is_active(&rig.ch.awake));
+	closefd(&peer);
+	rig_until(rig.closes == 1);
+}
+
 int
 main(void)
 {
@@ -394,6 +417,7 @@ main(void)
 		plain(consuming_too_much_is_clamped),
 		plain(counters_and_the_gauge_follow_connections),
 		plain(the_board_names_the_server_of_the_last_callback),
+		plain(one_that_closes_wants_no_more_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

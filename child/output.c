@@ -299,10 +299,12 @@ flush_stage(struct tine_conn *c)
 	unstage(c, n == -1 ? 0 : (size_t)n);
 }
 
-/* Take n sent bytes off the front of the queue. */
+/* Take n sent bytes off the front of the queue; what is freed by that can run a
+ * handler's code, which may write and flush: so not before all is in order. */
 static void
 drop(struct tine_conn *c, size_t n)
 {
+	struct chunk_list done = STAILQ_HEAD_INITIALIZER(done);
 	struct output *out = c->output;
 	struct chunk *k;
 	size_t part;
@@ -314,11 +316,16 @@ drop(struct tine_conn *c, size_t n)
 		chunk_advance(k, part);
 		n -= part;
 		if (k->left > 0)
-			return;
+			break;
 		STAILQ_REMOVE_HEAD(&out->queue, entry);
+		STAILQ_INSERT_TAIL(&done, k, entry);
+	}
+	if (k == NULL)
+		drop_queue(c);
+	while ((k = STAILQ_FIRST(&done)) != NULL) {
+		STAILQ_REMOVE_HEAD(&done, entry);
 		free_chunk(c, k);
 	}
-	drop_queue(c);
 }
 
 static size_t

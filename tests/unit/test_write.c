@@ -616,6 +616,42 @@ the_steady_state_asks_the_allocator_for_nothing(void **state)
 	closefd(&peer);
 }
 
+static void
+write_and_flush(void *arg)
+{
+	released++;
+	assert_int_equal(tine_write(arg, "!", 1), 0);
+	assert_int_equal(tine_flush(arg), 0);
+}
+
+static void
+queue_two(struct tine_conn *c)
+{
+	assert_int_equal(tine_write_ref(c, "abcd", 4, write_and_flush, c), 0);
+	assert_int_equal(tine_write_ref(c, "efgh", 4, write_and_flush, c), 0);
+}
+
+static void
+a_release_may_write_and_flush(void **state)
+{
+	char got[32];
+	int peer;
+
+	(void)state;
+	peer = run(queue_two);
+	assert_int_equal(rig_hear(peer, got, sizeof(got)), 10);
+	assert_string_equal(got, "abcdefgh!!");
+	/* The same when a flush has sent only one of them. */
+	rig.server->budget_bytes = 4;
+	rig_say(peer, "go");
+	rig_until(released == 4);
+	rig_turn();
+	assert_true(rig_hear(peer, got, sizeof(got)) == 10);
+	assert_string_equal(got, "abcdefgh!!");
+	assert_int_equal(tine_unsent(rig.conn), 0);
+	closefd(&peer);
+}
+
 int
 main(void)
 {
@@ -640,6 +676,7 @@ main(void)
 		test(a_half_close_after_end_of_file_ends_it),
 		test(without_memory_nothing_is_taken),
 		test(the_steady_state_asks_the_allocator_for_nothing),
+		test(a_release_may_write_and_flush),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,8 +38,10 @@ tunnel_move(struct tine_conn *c)
 	const void *bytes = tine_peek(c, &len);
 
 	if (len > 0 && !is_full(to)) {
-		/* As if a callback of it wrote. */
-		ch->current = to->state == CONN_OPEN ? to : NULL;
+		/* As if a callback of it wrote, unless the stage has what a
+		 * callback of the other end has just written. */
+		ch->current =
+		    to->state == CONN_OPEN && ch->staged == 0 ? to : NULL;
 		if (tine_write(to, bytes, len) == -1 && errno == ENOMEM)
 			conn_give_up(to, TINE_ERROR, ENOMEM);
 		ch->current = NULL;
@@ -75,7 +77,7 @@ tunnel_on_close(struct tine_conn *c, enum tine_cause cause)
 	if (to->state == CONN_CLOSED)
 		return;
 	/* Only a reset tells that something is missing. */
-	if (BIT(cause) & BROKEN)
+	if ((BIT(cause) & BROKEN) || c->is_given_up)
 		conn_give_up(to, cause, 0);
 	else
 		conn_finish(to, TINE_PEER_EOF);

@@ -194,6 +194,53 @@ what_cannot_be_piped_is_refused(void **state)
 	closefd(&peer);
 }
 
+static enum tine_action
+greet_and_pipe(struct tine_conn *c)
+{
+	assert_int_equal(tine_write(c, "hello", 5), 0);
+	assert_int_equal(tine_pipe(c, right), 0);
+	return TINE_OK;
+}
+
+static void
+what_an_end_was_told_before_stays_its_own(void **state)
+{
+	static const struct tine_handler greeter = {
+		.size = sizeof(struct tine_handler),
+		.abi = TINE_ABI,
+		.name = "greeter",
+		.open = greet_and_pipe,
+	};
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX,
+			     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+			     fds),
+	    0);
+	assert_non_null(
+	    tine_adopt(rig.server, &greeter, fds[0], "early", 5, NULL));
+	expect_text(fds[1], "hello");
+	expect_text(right_peer, "early");
+	closefd(&fds[1]);
+}
+
+static void
+an_abort_of_one_end_resets_the_other(void **state)
+{
+	char text[8];
+	int peer;
+
+	(void)state;
+	peer = rig_connect_tcp();
+	assert_int_equal(tine_pipe(left, rig.conn), 0);
+	tine_abort(left);
+	rig_until(rig.closes == 2);
+	assert_int_equal(rig_hear(peer, text, sizeof(text)), -1);
+	assert_int_equal(errno, ECONNRESET);
+	closefd(&peer);
+}
+
 int
 main(void)
 {
@@ -206,6 +253,8 @@ main(void)
 		test(what_is_under_way_arrives_before_the_close),
 		test(what_breaks_one_end_resets_the_other),
 		test(what_cannot_be_piped_is_refused),
+		test(what_an_end_was_told_before_stays_its_own),
+		test(an_abort_of_one_end_resets_the_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

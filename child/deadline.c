@@ -73,12 +73,13 @@ wake_for(struct deadline_list *l, const struct deadline *head)
 }
 
 /* The peer has spoken in time, and the read event of this turn will see it:
- * after a long turn, or a stop of the process, that may be many. */
+ * after a long turn, or a stop of the process, that may be many. What comes to
+ * one that is paused is seen by nobody. */
 static bool
 is_heard_late(const struct tine_conn *c, enum deadline_kind kind)
 {
 	return (kind == DEADLINE_IDLE || kind == DEADLINE_FIRST_BYTE) &&
-	    input_is_waiting(c);
+	    conn_may_read(c) && input_is_waiting(c);
 }
 
 /* Is it at least so long in its list? A list that is switched off has none. */

@@ -440,6 +440,25 @@ a_timeout_that_is_no_time_is_refused(void **state)
 	closefd(&peer);
 }
 
+static void
+what_nobody_reads_does_not_renew_the_idle_timeout(void **state)
+{
+	int peer;
+
+	(void)state;
+	*timeouts() = (struct conf_timeouts){ .idle = SHORT };
+	start();
+	peer = rig_connect();
+	rig_say(peer, "x");
+	rig_until(rig.datas == 1);
+	tine_pause(rig.conn);
+	rig_turn();
+	rig_say(peer, "nobody hears this");
+	(void)seconds_until_closed();
+	assert_int_equal(rig.cause, TINE_IDLE);
+	closefd(&peer);
+}
+
 int
 main(void)
 {
@@ -464,6 +483,7 @@ main(void)
 		test(one_connection_can_do_without_a_timeout),
 		test(its_own_lifetime_ends_it_whatever_it_does),
 		test(a_timeout_that_is_no_time_is_refused),
+		test(what_nobody_reads_does_not_renew_the_idle_timeout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

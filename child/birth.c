@@ -101,6 +101,11 @@ conn_make(struct tine_child *s, const struct tine_handler *events, int fd,
 	struct tine_child *side = s;
 	struct tine_conn *c;
 
+	/* Nobody would close it. */
+	if (s->child->state == CHILD_LEAVING) {
+		errno = ESHUTDOWN;
+		return NULL;
+	}
 	if (s->child->nconns >= s->child->max_conns) {
 		errno = EMFILE;
 		return NULL;

@@ -212,6 +212,9 @@ child_fini(struct child *ch)
 	bool is_quiet = true;
 	size_t i;
 
+	/* Also after a start that failed: close must not bring new ones. */
+	if (ch->state != CHILD_LEAVING)
+		child_set_state(ch, CHILD_LEAVING);
 	if (ch->loop != NULL) {
 		beat_stop(ch);
 		cctl_stop(ch);

@@ -325,6 +325,46 @@ callbacks_of_another_abi_are_refused(void **state)
 	assert_int_equal(errno, EINVAL);
 }
 
+static unsigned attempts;
+static int last_errno;
+
+static void
+try_again(struct tine_conn *c, enum tine_cause cause, int err)
+{
+	(void)cause;
+	(void)err;
+	assert_true(attempts++ < 1000);
+	if (tine_connect(tine_child(c), conn_server(c)->events,
+		"tcp://127.0.0.1:9", 1, NULL) == NULL)
+		last_errno = errno;
+}
+
+static int
+end_with_stubborn_ones(void **state)
+{
+	int rc = rig_end(state);
+
+	assert_int_equal(attempts, 1);
+	assert_int_equal(last_errno, ESHUTDOWN);
+	return rc;
+}
+
+static void
+who_connects_again_when_closed_does_not_keep_the_child(void **state)
+{
+	static const struct tine_handler stubborn = {
+		.size = sizeof(struct tine_handler),
+		.abi = TINE_ABI,
+		.name = "stubborn",
+		.close = try_again,
+	};
+
+	(void)state;
+	attempts = 0;
+	assert_non_null(
+	    tine_connect(rig.server, &stubborn, "tcp://127.0.0.1:9", 1, NULL));
+}
+
 #define on_rig(f) cmocka_unit_test_setup_teardown(f, setup, rig_end)
 
 int
@@ -343,6 +383,9 @@ main(void)
 		on_rig(what_cannot_be_connected_to_is_refused_at_once),
 		on_rig(the_limit_of_connections_holds_for_them_too),
 		on_rig(callbacks_of_another_abi_are_refused),
+		cmocka_unit_test_setup_teardown(
+		    who_connects_again_when_closed_does_not_keep_the_child,
+		    setup, end_with_stubborn_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

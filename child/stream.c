@@ -67,6 +67,8 @@ forget(struct family *fam, struct tine_stream *s)
 
 	if (s->conn != NULL)
 		s->conn->extra->stream = NULL;
+	if (s->owner != NULL && s->owner->home == s)
+		s->owner->home = NULL;
 	TAILQ_REMOVE(&fam->streams, s, entry);
 	fam->nstreams--;
 	pool_put(pool, s, s->size);

@@ -944,6 +944,31 @@ beside_run_there_are_few_callbacks(void **state)
 	assert_int_equal(stream_check(&h, &err), 0);
 }
 
+static void
+leave_and_dial(struct tine_stream *s)
+{
+	unsigned i;
+
+	assert_int_equal(tine_stream_close(s), 0);
+	while (tine_stream_conn(s) != NULL)
+		assert_int_equal(tine_sleep(0.001), 0);
+	for (i = 0; i < 100; i++)
+		assert_null(tine_dial("unix:/nonexistent/socket", 1));
+	assert_int_equal(tine_sleep(0), 0);
+}
+
+static void
+a_coroutine_outlives_its_own_stream(void **state)
+{
+	int peer;
+
+	(void)state;
+	start(leave_and_dial);
+	peer = rig_connect();
+	closefd(&peer);
+	until(seen.over == 1);
+}
+
 #define it(f) cmocka_unit_test_setup_teardown(f, setup, rig_end)
 
 int
@@ -976,6 +1001,7 @@ main(void)
 		it(without_a_stack_a_connection_is_reset_and_the_child_goes_on),
 		it(a_reset_is_told_to_who_waits),
 		cmocka_unit_test(beside_run_there_are_few_callbacks),
+		it(a_coroutine_outlives_its_own_stream),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,25 +90,28 @@ fills_scratch(const struct block *b, const char *bytes, size_t len)
 int
 input_keep(struct tine_conn *c, const void *bytes, size_t len)
 {
-	struct child *ch = conn_server(c)->child;
-	struct block *b = ch->scratch;
 	struct chain *in = chain_of(c);
 
-	if (in != NULL && fills_scratch(b, bytes, len)) {
-		b->start = (uint32_t)((const char *)bytes - b->bytes);
-		b->end = b->start + (uint32_t)len;
-		chain_add_block(in, block_ref(b));
-		return 0;
-	}
-	if (in != NULL && chain_add(in, &ch->pool, bytes, len) == 0)
+	if (in != NULL &&
+	    chain_add(in, &conn_server(c)->child->pool, bytes, len) == 0)
 		return 0;
 	errno = ENOMEM;
 	return -1;
 }
 
+/* The same with what was read: if it is most of the scratch, without a copy. */
 static int
 keep(struct tine_conn *c, const char *bytes, size_t len)
 {
+	struct block *b = conn_server(c)->child->scratch;
+	struct chain *in = chain_of(c);
+
+	if (in != NULL && fills_scratch(b, bytes, len)) {
+		b->start = (uint32_t)(bytes - b->bytes);
+		b->end = b->start + (uint32_t)len;
+		chain_add_block(in, block_ref(b));
+		return 0;
+	}
 	if (input_keep(c, bytes, len) == 0)
 		return 0;
 	conn_close(c, TINE_ERROR, ENOMEM);

@@ -71,6 +71,6 @@ tine_adopt(struct tine_child *s, const struct tine_handler *events, int fd,
 		return NULL;
 	}
 	/* Not from within the caller. */
-	ev_feed_event(s->child->loop, &c->io, EV_WRITE);
+	conn_mark_later(c);
 	return c;
 }

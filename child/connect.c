@@ -141,9 +141,7 @@ connect_on_event(struct tine_conn *c)
 	socklen_t len = sizeof(int);
 	int err = 0;
 
-	/* One that was adopted has nothing to wait for. */
-	if (k != NULL &&
-	    getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1)
+	if (getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1)
 		err = errno;
 	if (err == 0) {
 		connect_end(c);

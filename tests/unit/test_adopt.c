@@ -194,6 +194,119 @@ one_whose_peer_takes_nothing_is_closed_as_any_other(void **state)
 	assert_int_equal(detaches, 0);
 }
 
+static char much[40000], taken[sizeof(much)];
+static size_t ntaken;
+static int far_end;
+
+static enum tine_action
+take(struct tine_conn *c)
+{
+	ntaken += tine_read(c, taken + ntaken, sizeof(taken) - ntaken);
+	return TINE_OK;
+}
+
+static const struct tine_handler taker = {
+	.size = sizeof(struct tine_handler),
+	.abi = TINE_ABI,
+	.name = "taker",
+	.data = take,
+};
+
+/* Give a copy away and keep all but the first byte. */
+static enum tine_action
+share(struct tine_conn *c)
+{
+	size_t len;
+	const void *in = tine_peek(c, &len);
+	int fds[2];
+
+	if (far_end != -1 || len < sizeof(much))
+		return TINE_OK;
+	a_pair(fds);
+	far_end = fds[1];
+	assert_non_null(tine_adopt(rig.server, &taker, fds[0], in, len, NULL));
+	tine_consume(c, 1);
+	return TINE_OK;
+}
+
+static void
+unread_bytes_are_copied_however_many(void **state)
+{
+	int peer = rig_connect();
+	size_t i, len;
+
+	(void)state;
+	rig.server->handler.data = share;
+	rig.server->read_bytes = SCRATCH_BYTES;
+	rig.server->limits.input = 2 * SCRATCH_BYTES;
+	ntaken = 0;
+	far_end = -1;
+	for (i = 0; i < sizeof(much); i++)
+		much[i] = (char)(i * 31 % 251);
+	assert_int_equal(send(peer, much, sizeof(much), MSG_NOSIGNAL),
+	    (ssize_t)sizeof(much));
+	/* It is served before the loop waits: so turn it first. */
+	rig_turn();
+	rig_until(ntaken == sizeof(much));
+	assert_memory_equal(taken, much, sizeof(much));
+	assert_memory_equal(tine_peek(rig.conn, &len), much + 1,
+	    sizeof(much) - 1);
+	assert_int_equal(len, sizeof(much) - 1);
+	closefd(&far_end);
+	closefd(&peer);
+	rig_until(rig.ch.nconns == 0);
+}
+
+static enum tine_action
+tell_other(struct tine_conn *c)
+{
+	assert_int_equal(tine_write(tine_context(c), "news", 4), 0);
+	return TINE_OK;
+}
+
+static void
+adopt_another(struct tine_conn *c)
+{
+	static const struct tine_handler teller = {
+		.size = sizeof(struct tine_handler),
+		.abi = TINE_ABI,
+		.name = "teller",
+		.open = tell_other,
+	};
+	int fds[2];
+
+	if (far_end != -1)
+		return;
+	a_pair(fds);
+	far_end = fds[1];
+	assert_non_null(tine_adopt(rig.server, &teller, fds[0], NULL, 0, c));
+}
+
+static void
+one_adopted_at_the_end_of_a_turn_is_served_at_once(void **state)
+{
+	int peer = rig_connect();
+	ev_timer w;
+	char got[16];
+
+	(void)state;
+	rig.server->handler.before_write = adopt_another;
+	far_end = -1;
+	rig_turn();
+	assert_int_equal(tine_write(rig.conn, "no ", 3), 0);
+	/* A loop that waited in its first turn would fail. */
+	ev_timer_init(&w, rig_timed_out, RIG_PATIENCE_SECONDS, 0.);
+	ev_timer_start(rig.ch.loop, &w);
+	ev_run(rig.ch.loop, EVRUN_ONCE);
+	ev_timer_stop(rig.ch.loop, &w);
+	rig_turn();
+	assert_int_equal(rig_hear(peer, got, sizeof(got)), 7);
+	assert_string_equal(got, "no news");
+	closefd(&far_end);
+	closefd(&peer);
+	rig_until(rig.ch.nconns == 0);
+}
+
 #define on_rig(f) cmocka_unit_test_setup_teardown(f, rig_plain, rig_end)
 #define on_leaver(f) cmocka_unit_test_setup_teardown(f, with_leaver, rig_end)
 
@@ -208,6 +321,8 @@ main(void)
 		    one_that_leaves_says_all_first_and_takes_the_rest_along),
 		on_leaver(a_descriptor_that_left_can_be_adopted_again),
 		on_leaver(one_whose_peer_takes_nothing_is_closed_as_any_other),
+		on_rig(unread_bytes_are_copied_however_many),
+		on_rig(one_adopted_at_the_end_of_a_turn_is_served_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

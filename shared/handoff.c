@@ -48,13 +48,19 @@ union received {
 int
 handoff_pair(int fds[2])
 {
-	const int bytes = BUFFER_BYTES;
+	const int bytes = BUFFER_BYTES, on = 1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		0, fds) == -1)
 		return -1;
-	/* A child could fill the way back, and have descriptors kept there. */
+	/*
+	 * A child could fill the way back, and have descriptors kept there; and
+	 * with a filter on its end records would vanish that the acceptor takes
+	 * for sent, long after the child is dead. A lock is for good.
+	 */
 	if (setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) ==
+		0 &&
+	    setsockopt(fds[0], SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on)) ==
 		0 &&
 	    shutdown(fds[1], SHUT_RD) == 0)
 		return 0;

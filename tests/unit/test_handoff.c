@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -269,6 +270,26 @@ a_reader_that_forbids_descriptors_is_mended(void **state)
 }
 
 static void
+a_reader_cannot_have_records_dropped(void **state)
+{
+	struct sock_filter none[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog prog = { .len = 1, .filter = none };
+	int got[HANDOFF_BATCH], off = 0;
+
+	(void)state;
+	assert_int_equal(setsockopt(reader, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
+			     sizeof(prog)),
+	    -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(
+	    setsockopt(reader, SOL_SOCKET, SO_LOCK_FILTER, &off, sizeof(off)),
+	    -1);
+	assert_int_equal(handoff_send(writer, connection), 0);
+	assert_int_equal(handoff_receive(reader, got, 1), 1);
+	closefd(&got[0]);
+}
+
+static void
 only_a_stream_socket_is_a_connection(void **state)
 {
 	int fd;
@@ -304,6 +325,7 @@ main(void)
 		with_pair(
 		    what_a_reader_asks_of_the_kernel_keeps_no_successor_from_reading),
 		with_pair(a_reader_that_forbids_descriptors_is_mended),
+		with_pair(a_reader_cannot_have_records_dropped),
 		with_pair(only_a_stream_socket_is_a_connection),
 	};
 

@@ -128,6 +128,15 @@ take_fd(struct msghdr *msg)
 	return taken;
 }
 
+/* An empty record looks the same, and whoever sends one may go on. */
+static bool
+has_ended(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&pfd, 1, 0) == 1 && handoff_queue(fd) == 0;
+}
+
 int
 handoff_receive(int fd, int *connections, int most)
 {
@@ -155,14 +164,12 @@ handoff_receive(int fd, int *connections, int most)
 	if (n == -1)
 		return -1;
 	for (i = 0; i < n; i++) {
-		int got = take_fd(&msgs[i].msg_hdr);
-
+		connections[i] = take_fd(&msgs[i].msg_hdr);
 		/* An end-of-file has neither; after the first all are so. */
-		if (msgs[i].msg_len == 0 && got == -1)
-			break;
-		connections[records++] = got;
+		if (msgs[i].msg_len > 0 || connections[i] != -1)
+			records = i + 1;
 	}
-	return records;
+	return records == n || has_ended(fd) ? records : n;
 }
 
 bool

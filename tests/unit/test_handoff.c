@@ -233,6 +233,29 @@ odd_records_leave_no_descriptor_behind(void **state)
 }
 
 static void
+an_empty_record_is_not_the_end(void **state)
+{
+	int got[HANDOFF_BATCH], before = count_descriptors(), i;
+
+	(void)state;
+	send_odd(0, NULL, 0);
+	assert_int_equal(handoff_receive(reader, got, HANDOFF_BATCH), 1);
+	assert_int_equal(got[0], -1);
+	/* Nor does it hide what comes behind it, or the end. */
+	for (i = 0; i < 3; i++)
+		send_odd(0, NULL, 0);
+	assert_int_equal(handoff_send(writer, connection), 0);
+	handoff_shut(writer);
+	assert_int_equal(handoff_receive(reader, got, 2), 2);
+	assert_int_equal(handoff_receive(reader, got, HANDOFF_BATCH), 2);
+	assert_int_equal(got[0], -1);
+	assert_true(handoff_accept(got[1]));
+	closefd(&got[1]);
+	assert_int_equal(handoff_receive(reader, got, HANDOFF_BATCH), 0);
+	assert_int_equal(count_descriptors(), before);
+}
+
+static void
 what_a_reader_asks_of_the_kernel_keeps_no_successor_from_reading(void **state)
 {
 	static const int options[] = { SO_PASSCRED, SO_PASSSEC,
@@ -322,6 +345,7 @@ main(void)
 		    a_reader_that_shuts_it_is_seen_and_loses_nothing_that_waits),
 		with_pair(it_leads_one_way_only),
 		with_pair(odd_records_leave_no_descriptor_behind),
+		with_pair(an_empty_record_is_not_the_end),
 		with_pair(
 		    what_a_reader_asks_of_the_kernel_keeps_no_successor_from_reading),
 		with_pair(a_reader_that_forbids_descriptors_is_mended),

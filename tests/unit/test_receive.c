@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "shared/handoff.h"
@@ -111,6 +112,8 @@ what_is_no_connection_is_closed(void **state)
 	assert_int_equal(handoff_send(pair[1], fd), 0);
 	closefd(&fd);
 	assert_int_equal(send(pair[1], "x", 1, MSG_NOSIGNAL), 1);
+	assert_int_equal(send(pair[1], "", 0, MSG_NOSIGNAL), 0);
+	rig_until(poll(&(struct pollfd){ pair[0], POLLIN, 0 }, 1, 0) == 0);
 	hand_over(1);
 	rig_until(rig.opens == 1);
 	assert_int_equal(rig.ch.nconns, 1);

@@ -130,22 +130,44 @@ datagram_join(int fd, const struct url *url, const struct url *before,
 	return rc;
 }
 
-/* A member, and of no part of it only: a filter of sources hides clients. */
 static bool
-is_whole_member(int fd, const struct mcast_group *g)
+is_whole_member_on(int fd, const struct mcast_group *g, unsigned iface)
 {
 	struct group_filter filter;
 	socklen_t len = GROUP_FILTER_SIZE(0);
-	struct group_req req;
 
-	if (fill_request(g, &req) == -1)
-		return true; /* the interface went: nothing can be done */
 	(void)memset(&filter, 0, sizeof(filter));
-	filter.gf_interface = req.gr_interface;
-	filter.gf_group = req.gr_group;
+	filter.gf_interface = iface;
+	(void)memcpy(&filter.gf_group, &g->addr.u, g->addr.len);
 	return getsockopt(fd, level_of(g), MCAST_MSFILTER, &filter, &len) ==
 	    0 &&
 	    filter.gf_fmode == MCAST_EXCLUDE && filter.gf_numsrc == 0;
+}
+
+/*
+ * A member, and of no part of it only: a filter of sources hides clients. To
+ * join, the kernel chooses an interface where none is named, but answers about
+ * that one only when asked by its number.
+ */
+static bool
+is_whole_member(int fd, const struct mcast_group *g)
+{
+	struct if_nameindex *all;
+	struct group_req req;
+	bool is = false;
+	size_t i;
+
+	if (fill_request(g, &req) == -1)
+		return true; /* the interface went: nothing can be done */
+	if (req.gr_interface != 0)
+		return is_whole_member_on(fd, g, req.gr_interface);
+	all = if_nameindex();
+	if (all == NULL)
+		return true; /* not to be known */
+	for (i = 0; all[i].if_index != 0 && !is; i++)
+		is = is_whole_member_on(fd, g, all[i].if_index);
+	if_freenameindex(all);
+	return is;
 }
 
 bool

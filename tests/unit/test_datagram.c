@@ -168,6 +168,19 @@ a_group_that_a_child_left_is_joined_again(void **state)
 	assert_false(is_deaf(fd, "239.77.1.1"));
 }
 
+/* Joined where the test may, and asked for as if the kernel had chosen. */
+static void
+a_group_without_an_interface_is_found_on_its_own(void **state)
+{
+	struct url here = url_of("239.77.1.1@lo"), any = url_of("239.77.1.1");
+	int fd = open_member(0, "0.0.0.0");
+
+	(void)state;
+	assert_int_equal(datagram_join(fd, &here, NULL, &err), 0);
+	assert_false(datagram_mend_groups(fd, &any, true));
+	assert_false(is_deaf(fd, "239.77.1.1"));
+}
+
 static void
 a_source_that_a_child_blocked_is_heard_again(void **state)
 {
@@ -255,6 +268,7 @@ main(void)
 		with(groups_change_in_place),
 		with(an_interface_that_is_not_there_is_an_error_that_says_so),
 		with(a_group_that_a_child_left_is_joined_again),
+		with(a_group_without_an_interface_is_found_on_its_own),
 		with(a_source_that_a_child_blocked_is_heard_again),
 		with(a_socket_that_should_hear_nothing_is_made_to_leave),
 		with(members_that_were_bound_together_are_grouped),

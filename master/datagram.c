@@ -170,22 +170,26 @@ is_whole_member(int fd, const struct mcast_group *g)
 	return is;
 }
 
-bool
+int
 datagram_mend_groups(int fd, const struct url *url, bool is_member)
 {
 	const char *rest = url->multicast;
 	struct mcast_group g;
-	bool was_wrong = false;
+	bool was_wrong = false, is_full = false;
 	struct err err;
 
 	while (mcast_next(&rest, &g, &err) == 1) {
 		if (is_member && is_whole_member(fd, &g))
 			continue;
 		was_wrong |= change(fd, &g, MCAST_LEAVE_GROUP) == 0;
-		if (is_member)
-			was_wrong |= change(fd, &g, MCAST_JOIN_GROUP) == 0;
+		if (!is_member)
+			continue;
+		if (change(fd, &g, MCAST_JOIN_GROUP) == 0)
+			was_wrong = true;
+		else
+			is_full |= errno == ENOBUFS || errno == ENOMEM;
 	}
-	return was_wrong;
+	return is_full ? -1 : was_wrong;
 }
 
 /* ---- the group of SO_REUSEPORT ---- */

@@ -24,8 +24,9 @@ int datagram_prepare(int fd, const struct addr *, struct err *);
 int datagram_join(int fd, const struct url *, const struct url *before,
     struct err *);
 /* Mend what a child did to the membership: is_member says whether this socket
- * should be in the groups of the URL. True: something was wrong. */
-bool datagram_mend_groups(int fd, const struct url *, bool is_member);
+ * should be in the groups of the URL. 1: something was wrong. -1: so it stays,
+ * for it is in as many others as one socket can be. */
+int datagram_mend_groups(int fd, const struct url *, bool is_member);
 /* Is this socket in a SO_REUSEPORT group? One that was bound with others and is
  * not was connected, or bound to a device. Takes the group's program away. */
 bool datagram_is_grouped(int fd);

@@ -88,6 +88,19 @@ steer_anew(struct listener *l, const struct slot *s)
 		    err.text);
 }
 
+static uint64_t
+mend_groups(const struct listener *l, const struct slot *s)
+{
+	switch (datagram_mend_groups(s->fd, &l->url, s == l->slots)) {
+	case 0:
+		return 0;
+	case 1:
+		return AUDIT_GROUPS;
+	default:
+		return AUDIT_GROUPS | AUDIT_LOST;
+	}
+}
+
 static void
 look_at(struct master *m, struct listener *l, struct slot *s)
 {
@@ -97,9 +110,8 @@ look_at(struct master *m, struct listener *l, struct slot *s)
 	/* Asking takes the program away: not while there is one of ours. */
 	wanted->is_grouped = l->steer.n > 1 && !l->steer.has_program;
 	found = audit_slot(wanted, s->fd);
-	if (url_is_udp(&l->url) &&
-	    datagram_mend_groups(s->fd, &l->url, s == l->slots))
-		found |= AUDIT_GROUPS;
+	if (url_is_udp(&l->url))
+		found |= mend_groups(l, s);
 	if (steer_is_astray(&l->steer, s->id))
 		found |= AUDIT_ASTRAY | AUDIT_LOST;
 

@@ -311,7 +311,8 @@ void input_read(struct tine_conn *);
 void input_discard(struct tine_conn *);
 /* Have the codec or `data` look at what there is; drop what nobody wants. */
 void input_present(struct tine_conn *);
-/* Keep a copy of the bytes behind what is kept; -1: ENOMEM, and nothing has changed. */
+/* Keep a copy of the bytes behind what is kept; -1: ENOMEM, and nothing has
+ * changed. */
 int input_keep(struct tine_conn *, const void *, size_t len);
 /* SCRATCH_BYTES to read into: valid until the loop runs something else, unless
  * input_keep() or a slice takes them over. NULL: no memory. */

@@ -147,7 +147,10 @@ server_side(struct tine_child *s, const struct tine_handler *events)
 	SLIST_FOREACH(side, &s->sides, side)
 		if (side->events == events)
 			return side;
+	/* A coroutine makes connections by tine_dial(). */
 	if (events->abi != TINE_ABI || events->name == NULL ||
+	    (events->size > offsetof(struct tine_handler, run) &&
+		events->run != NULL) ||
 	    codec_check(events, &err) == -1) {
 		errno = EINVAL;
 		return NULL;

@@ -100,7 +100,9 @@ tine_pipe(struct tine_conn *a, struct tine_conn *b)
 	if (call_is_foreign(conn_server(a), "tine_pipe"))
 		return -1;
 	errno = 0;
-	if (a == b || conn_is_piped(a) || conn_is_piped(b))
+	/* What comes for a coroutine is the coroutine's. */
+	if (a == b || conn_is_piped(a) || conn_is_piped(b) ||
+	    conn_server(a)->is_stream || conn_server(b)->is_stream)
 		errno = EINVAL;
 	else if (!is_open(a) || !is_open(b))
 		errno = EPIPE;

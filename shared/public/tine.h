@@ -337,8 +337,8 @@ TINE_EXPORT bool tine_is_congested(const struct tine_conn *);
  * first. When one peer takes less than the other one says, that one is not
  * read; an end of file is passed on, and when one connection ends so does the
  * other: after its output if all went well, else with a reset. close comes as
- * usual. 0; or -1 and errno: EINVAL the same connection twice, or one that is
- * piped already, EPIPE one is closing, ENOMEM.
+ * usual. 0; or -1 and errno: EINVAL the same connection twice, one that is
+ * piped already, or one of the blocking style; EPIPE one is closing, ENOMEM.
  */
 TINE_EXPORT int tine_pipe(struct tine_conn *, struct tine_conn *);
 /* ---- messages ---- */
@@ -655,15 +655,17 @@ TINE_EXPORT void tine_timer_stop(struct tine_timer *);
  * and several addresses are tried one after the other. events has the callbacks
  * of this connection (start, stop, tick, options and flags mean nothing there)
  * and must stay as it is for the life of the child; NULL: those of the server's
- * own handler. context is what tine_context() gives.
+ * own handler. They are callbacks: run is for tine_dial(). context is what
+ * tine_context() gives.
  *
  * Returns a connection at once. What is written before open is sent after it.
  * open is called when it is connected; close exactly once, also when nothing
  * came of it and open was never called: cause TINE_ERROR, and err says why:
  * ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENOENT (no such name), EAGAIN (name
  * server, or a full unix queue). It counts as a connection of the child. NULL
- * and errno: EINVAL the URL or the seconds, EDESTADDRREQ no host or port, EMFILE
- * max-connections, EAGAIN the threads have enough to do, ENOMEM.
+ * and errno: EINVAL the URL, the seconds or the callbacks, EDESTADDRREQ no host
+ * or port, EMFILE max-connections, EAGAIN the threads have enough to do, ENOMEM,
+ * ESHUTDOWN the child leaves.
  */
 TINE_EXPORT struct tine_conn *tine_connect(struct tine_child *,
     const struct tine_handler *events, const char *url, double timeout,
@@ -673,8 +675,8 @@ TINE_EXPORT struct tine_conn *tine_connect(struct tine_child *,
  * as above. open is called by the loop later, and then data with the unread
  * bytes, of which a copy is taken. On success fd is the server's (and becomes
  * non-blocking and close-on-exec), else it stays the caller's. NULL and errno:
- * ENOTSOCK a file, EINVAL not a stream or a listener, ENOTCONN, EMFILE
- * max-connections, ENOMEM, EBADF.
+ * ENOTSOCK a file, EINVAL not a stream, a listener, or the callbacks, ENOTCONN,
+ * EMFILE max-connections, ENOMEM, EBADF, ESHUTDOWN the child leaves.
  */
 TINE_EXPORT struct tine_conn *tine_adopt(struct tine_child *,
     const struct tine_handler *events, int fd, const void *unread, size_t len,

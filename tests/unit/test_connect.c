@@ -310,7 +310,13 @@ on_wrong_open(struct tine_conn *c)
 }
 
 static void
-callbacks_of_another_abi_are_refused(void **state)
+on_wrong_run(struct tine_stream *stream)
+{
+	(void)stream;
+}
+
+static void
+callbacks_that_cannot_be_are_refused(void **state)
 {
 	static const struct tine_handler wrong = {
 		.size = sizeof(struct tine_handler),
@@ -319,9 +325,20 @@ callbacks_of_another_abi_are_refused(void **state)
 		.open = on_wrong_open,
 	};
 
+	static const struct tine_handler waits = {
+		.size = sizeof(struct tine_handler),
+		.abi = TINE_ABI,
+		.name = "waits",
+		.run = on_wrong_run,
+	};
+
 	(void)state;
 	assert_null(
 	    tine_connect(rig.server, &wrong, "tcp://127.0.0.1:9", 1, NULL));
+	assert_int_equal(errno, EINVAL);
+	errno = 0;
+	assert_null(
+	    tine_connect(rig.server, &waits, "tcp://127.0.0.1:9", 1, NULL));
 	assert_int_equal(errno, EINVAL);
 }
 
@@ -382,7 +399,7 @@ main(void)
 		on_rig(the_end_of_the_child_closes_what_is_on_its_way),
 		on_rig(what_cannot_be_connected_to_is_refused_at_once),
 		on_rig(the_limit_of_connections_holds_for_them_too),
-		on_rig(callbacks_of_another_abi_are_refused),
+		on_rig(callbacks_that_cannot_be_are_refused),
 		cmocka_unit_test_setup_teardown(
 		    who_connects_again_when_closed_does_not_keep_the_child,
 		    setup, end_with_stubborn_ones),

@@ -16,7 +16,7 @@
 void *__real_mmap(void *, size_t, int, int, int, off_t);
 void *__wrap_mmap(void *, size_t, int, int, int, off_t);
 void __real_log_write(enum log_level, const char *, ...);
-void __wrap_log_write(enum log_level, const char *, ...);
+void __wrap_log_write(enum log_level, const char *, ...) PRINTF_LIKE(2, 3);
 
 static bool no_mmap;
 static char said[512];

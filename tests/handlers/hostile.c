@@ -67,8 +67,8 @@ scribble(void)
 		/* Addresses come as text; there is no other way to name them. */
 		for (p = (unsigned char *)(uintptr_t)from;
 		     p < (unsigned char *)(uintptr_t)to; p++)
-			*p = letters ? (unsigned char)('a' + rand() % 26)
-				     : (unsigned char)(rand() | 0x80);
+			*p = (unsigned char)(letters ? 'a' + rand() % 26
+						     : rand() | 0x80);
 	}
 	(void)fclose(maps);
 }

@@ -374,9 +374,9 @@ whatever_stands_there_what_is_read_is_a_name(void **state)
 	for (round = 0; round < 2000; round++) {
 		/* Mostly letters, or hardly anything would be a name. */
 		for (i = 0; i < BOARD_PAGE_BYTES; i++)
-			bytes[i] = rand() % 64 == 0
-			    ? (unsigned char)rand()
-			    : (unsigned char)('a' + rand() % 26);
+			bytes[i] = (unsigned char)(rand() % 64 == 0
+				? rand()
+				: 'a' + rand() % 26);
 		for (i = 0; i < BOARD_NNAMED + 2; i++) {
 			if (!board_read_named(b, page, i, name, &value))
 				continue;

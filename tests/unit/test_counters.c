@@ -45,7 +45,7 @@ what_is_no_name_is_left_out(void **state)
 static void
 so_many_names_and_no_more(void **state)
 {
-	char name[8];
+	char name[16];
 	int i;
 
 	(void)state;

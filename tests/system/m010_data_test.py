@@ -60,6 +60,7 @@ def test_every_way_of_answering_gives_back_every_byte(tine, how, url):
     procs.eventually(lambda: t.status()["totals"]["connections"] == 0)
 
 
+@pytest.mark.load  # a sanitizer keeps what was freed
 def test_a_peer_that_never_reads_costs_its_output_and_no_more(tine):
     t = tine("-l", "tcp://127.0.0.1:0", "-n", "1", "-o",
              "servers.0.limits.output=4m", module("hose"), "total=1g")

@@ -241,7 +241,7 @@ def test_a_reload_adds_and_removes_udp(tine, stage, folder):
     ports = [int(x.strip("'").rpartition(":")[2]) for x in (one, two)]
     site = Site(tine, stage, folder, text % one)
     site.reload(text % f"{one}, {two}")
-    assert [is_answered(V4, p) for p in ports] == [True, True]
+    assert [is_answered(V4, p, 5) for p in ports] == [True, True]
     site.reload(text % two)
     procs.eventually(lambda: not is_answered(V4, ports[0]), 20,
                      "the first address is given up")

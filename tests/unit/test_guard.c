@@ -248,6 +248,7 @@ what_a_retired_udp_socket_has_received_can_be_read(void **state)
 	char c;
 
 	(void)state;
+	closefd(&s->fd);
 	s->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	count_packets(got);
 	(void)dup3(copy, s->fd, O_CLOEXEC);
